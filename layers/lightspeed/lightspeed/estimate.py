@@ -222,12 +222,7 @@ def estimate(
     known = () if quota is None else quota.windows
     free = [window.above_reserve(reserve_percent) for window in known]
     stuck = next((window.name for window in free if window.limit < _LEAST_ROOM), None)
-    works: list[_Work] = []
-    for reading in readings:
-        works.append(_work(reading, None if most is None else max(0, most - sum(work.records for work in works))))
-    if works and works[0].counts:
-        first = works[0]
-        works[0] = replace(first, counts=first.counts + recounts, rounds=first.rounds + recounts)
+    works = _works(readings, most, recounts)
     base = sum(work.total for work in works)
     rounds = sum(work.rounds for work in works)
     pace = max(1 / REQUESTS_PER_SECOND, rounds * seconds / base) if base else 0.0
@@ -242,19 +237,9 @@ def estimate(
     kinds["counts"] += resumed
     total = base + resumed
     work_seconds = max(rounds * seconds, (total - REQUESTS_PER_SECOND) / REQUESTS_PER_SECOND)
-    described: list[dict[str, object]] = [
-        {
-            "entity": reading.entity,
-            "operation": reading.operation,
-            "language": reading.language,
-            "rows": reading.rows,
-            "requests": work.total,
-        }
-        for reading, work in zip(readings, works, strict=True)
-    ]
     waited = sum(took.waited.values())
     return Estimate(
-        readings=described,
+        readings=list(map(_described, readings, works)),
         records=None if any(map(_is_uncounted, readings)) else sum(work.records for work in works),
         requests={**kinds, "total": total},
         quota=[_window(window, reserve_percent, total) for window in known],
@@ -268,29 +253,54 @@ def estimate(
     )
 
 
+def _works(readings: Sequence[Reading], most: int | None, recounts: int) -> list[_Work]:
+    """Return the requests of each reading; the run stops after `most` records, and counts its first list again."""
+    works: list[_Work] = []
+    for reading in readings:
+        work = _work(reading, None if most is None else max(0, most - sum(before.records for before in works)))
+        if work.counts and not works:
+            work = replace(work, counts=work.counts + recounts, rounds=work.rounds + recounts)
+        works.append(work)
+    return works
+
+
 def _work(reading: Reading, most: int | None) -> _Work:
     """Return the requests of a reading that stops after `most` records; `None` for no bound."""
     if most == 0:
         return _Work()
     if reading.rows is None:
-        one = int(reading.operation == "get")
-        return _Work(pages=1 - one, single=one, rounds=1, records=one)
+        return _Work(single=1, rounds=1, records=1) if reading.operation == "get" else _Work(pages=1, rounds=1)
     rows, limit, each = reading.rows, reading.limit, reading.operation == "each"
     batch = 1 if each else reading.batch
     sizes = [limit] if reading.stable or not rows else [limit, second_size(limit)]  # twice if no window closes the list
-    pages = reads = [-(-rows // size) for size in sizes]
+    pages = reads = [_ceil_div(rows, size) for size in sizes]
     if most is not None and not each:
-        needed = 1 + -(-max(0, most - (rows - (pages[0] - 1) * limit)) // limit)
-        if needed < pages[0]:
-            pages, reads = pages[:1], [min(pages[0], -(-needed // batch) * batch)]
+        last_page = rows - (pages[0] - 1) * limit
+        needed = 1 + _ceil_div(max(0, most - last_page), limit)
+        if needed < pages[0]:  # the run stops in the first pass, at the end of a batch
+            pages, reads = pages[:1], [min(pages[0], _ceil_div(needed, batch) * batch)]
     counts = 1 + int(len(pages) > 1 and pages[0] == 1)
-    counts += sum(-(-read // batch) for number, read in zip(pages, reads, strict=True) if number > 1)
-    behind = int(rows % limit == 0)  # the reader asks for the page after a full last page
-    rounds = counts + behind
-    rounds += sum(read // batch * -(-batch // THREADS) + -(-(read % batch) // THREADS) for read in reads)
+    counts += sum(_ceil_div(read, batch) for number, read in zip(pages, reads, strict=True) if number > 1)
+    page_after = int(rows % limit == 0)  # the reader asks for the page after a full last page
+    rounds = counts + page_after
+    rounds += sum(read // batch * _ceil_div(batch, THREADS) + _ceil_div(read % batch, THREADS) for read in reads)
     if each:
-        return _Work(sum(reads) + behind, counts, rows, rounds=rounds + -(-rows // THREADS))
-    return _Work(sum(reads) + behind, counts, rounds=rounds, records=rows if most is None else min(rows, most))
+        return _Work(sum(reads) + page_after, counts, children=rows, rounds=rounds + _ceil_div(rows, THREADS))
+    return _Work(sum(reads) + page_after, counts, rounds=rounds, records=rows if most is None else min(rows, most))
+
+
+def _ceil_div(number: int, divisor: int) -> int:
+    return -(-number // divisor)
+
+
+def _described(reading: Reading, work: _Work) -> dict[str, object]:
+    return {
+        "entity": reading.entity,
+        "operation": reading.operation,
+        "language": reading.language,
+        "rows": reading.rows,
+        "requests": work.total,
+    }
 
 
 def _requests_per_wait(readings: Sequence[Reading], works: Sequence[_Work], windows: Sequence[QuotaWindow]) -> float:
@@ -302,7 +312,7 @@ def _requests_per_wait(readings: Sequence[Reading], works: Sequence[_Work], wind
         return 1
     batch = readings[largest].batch
     room = max(1, min(window.limit for window in windows) - 1)
-    counts = -(-room // (batch + 1))
+    counts = _ceil_div(room, batch + 1)
     return 1 + counts - (room - counts) / batch
 
 
@@ -352,7 +362,7 @@ def _window(window: QuotaWindow, reserve_percent: float, requests: int) -> dict[
     """Return a window's figures, and how many such windows the requests need; `None` if no number is enough."""
     free = window.above_reserve(reserve_percent)
     left, each = free.remaining, free.limit
-    needed = 1 if requests <= left else 1 + -(-(requests - left) // each) if each > 0 else None
+    needed = 1 if requests <= left else 1 + _ceil_div(requests - left, each) if each > 0 else None
     return {
         "name": window.name,
         "limit": window.limit,
