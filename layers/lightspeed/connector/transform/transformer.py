@@ -112,9 +112,9 @@ class Transformers:
             for step in self._steps:
                 documents = self._replaced(documents, step, context, meter)
                 if steps is not None:
-                    steps.append(dumps_all([{key: d[key] for key in _REPLACED} for d in documents], self._limits))
-            made = [json_value({key: d[key] for key in _REPLACED}, self._limits, exact=exact) for d in documents]
-            return [Parameters(d["path"] or {}, d["query"] or {}, d["payload"]) for d in made]
+                    steps.append(dumps_all([_without_scope(each) for each in documents], self._limits))
+            made = [json_value(_without_scope(each), self._limits, exact=exact) for each in documents]
+            return [Parameters(each["path"] or {}, each["query"] or {}, each["payload"]) for each in made]
 
         return self._bounded(work)
 
@@ -169,8 +169,9 @@ class Transformers:
             for value in values:
                 elements += _records(step.evaluate(value, meter, context))
             if number == last or steps is not None:
-                most = len(text) + self._written + len(str(context.variables)) + meter.made_characters + 1000
-                texts = dumps_all(elements, self._limits, None if self._tables else most)
+                # a text in the output comes from the record, the expressions, the variables or a function
+                longest = len(text) + self._written + len(str(context.variables)) + meter.made_characters + 1000
+                texts = dumps_all(elements, self._limits, None if self._tables else longest)
             if steps is not None:
                 steps.append(texts)
             if number < last:
@@ -190,8 +191,7 @@ class Transformers:
         except TransformError:
             raise
         except (LimitExceeded, Exception) as error:
-            failed: Expression = meter.expression or self._steps[0]
-            raise failed.failed(error) from None
+            raise (meter.expression or self._steps[0]).failed(error) from None
 
 
 def parse_transformers(spec: TransformerSpec) -> list[str | Mapping[str, str]]:
@@ -230,6 +230,10 @@ def _records(found: Any) -> list[Any]:
     if wrong is not None:
         raise ValueError(f"expected an object, an array of objects, or nothing, got {short_repr(wrong)}")
     return kept
+
+
+def _without_scope(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: document[key] for key in _REPLACED}
 
 
 def _replacement(found: object, document: Mapping[str, Any]) -> dict[str, Any]:
