@@ -28,7 +28,7 @@ from connector.runs.lookup import Query, Runs
 from connector.transform.routes import register as register_transform
 from lightspeed import CATALOGUE, PAGE_LIMIT, LightspeedError, RateLimited, get_entity
 from lightspeed.catalogue.describe import describe
-from lightspeed.connection_check import check, diagnosis
+from lightspeed.connection_check import check_connection, diagnose
 from subscribe.checks import subscribe_request
 from subscribe.docs.routes import register as register_docs
 from subscribe.event import SubscribeRequest
@@ -89,10 +89,10 @@ def _entity(app: APIGatewayHttpResolver) -> Response[Any]:
 def _check(deps: Dependencies, name: str) -> Response[Any]:
     client = deps.shops.open(name, fresh=True, remaining_seconds=deadline(deps.clock, ANSWER_SECONDS))
     try:
-        report = check(client)
+        report = check_connection(client)
     except LightspeedError as error:
         status, headers, body = problem(error)
-        return respond_json(status, {**body, "detail": diagnosis(error, client.transport.connection)}, headers)
+        return respond_json(status, {**body, "detail": diagnose(error, client.transport.connection)}, headers)
     return respond_json(200, {"connection": name, **asdict(report)})
 
 

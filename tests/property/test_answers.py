@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightspeed import CATALOGUE, Client, Endpoint, LightspeedError, Parameters
-from lightspeed.connection_check import check
+from lightspeed.connection_check import check_connection
 from lightspeed.json_text import parse
 from lightspeed.listing.records import RecordParser
 from lightspeed.listing.window import Window
@@ -101,7 +101,7 @@ def calls(client: Client, source: random.Random) -> Iterator[Callable[[], object
         write = client.build(row.name, operation, Parameters(path(row, operation), payload=payload))
         yield lambda write=write: client.write(write)  # type: ignore[misc]
     yield lambda: client.write(client.build("quotes", "convert", Parameters({"id": 7})))
-    yield lambda: check(client)
+    yield lambda: check_connection(client)
     yield lambda: NaturalKey(client, CATALOGUE["variants"], ["sku"], Parameters(payload={"sku": "A"})).find()
 
 

@@ -26,11 +26,11 @@ from lightspeed.quota import QuotaWindow
 from lightspeed.request import PAGE_LIMIT, Parameters, Request, format_time, parse_time
 
 NOT_UTC = "the shop does not read the times of filters as UTC, so runs by time may miss records or find none"
-"""The warning if `Report.utc_filters` is `False`."""
+"""The warning if `ConnectionReport.utc_filters` is `False`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ConnectionReport:
     """The facts about a working connection.
 
     Attributes:
@@ -52,7 +52,7 @@ class Report:
     quota: tuple[QuotaWindow, ...]
 
 
-def check(client: Client) -> Report:
+def check_connection(client: Client) -> ConnectionReport:
     """Read the key's permissions, the shop's languages, and an order by its own time; every answer carries the quota.
 
     Raises:
@@ -67,11 +67,11 @@ def check(client: Client) -> Report:
     utc_filters = _reads_utc(client)
     connection, quota = client.transport.connection, client.transport.quota
     windows = quota.windows if quota else ()
-    return Report(connection.origin, connection.language, languages, permissions, utc_filters, windows)
+    return ConnectionReport(connection.origin, connection.language, languages, permissions, utc_filters, windows)
 
 
-def diagnosis(error: LightspeedError, connection: Connection) -> str:
-    """Return one sentence that names the wrong setting of the connection after an error of `check`."""
+def diagnose(error: LightspeedError, connection: Connection) -> str:
+    """Return one sentence that names the wrong setting of the connection after an error of `check_connection`."""
     origin = connection.origin
     if isinstance(error, AuthenticationError):
         return (

@@ -15,7 +15,7 @@ from lightspeed import (
     UnexpectedResponse,
     UnknownLanguage,
 )
-from lightspeed.connection_check import check, diagnosis
+from lightspeed.connection_check import check_connection, diagnose
 from tests.integration.lightspeed.conftest import Connect
 from tests.shop import Fault, Request, Shop
 
@@ -24,13 +24,13 @@ ALL = {"read": True, "write": True}
 
 def refused(client: Client, error: type[LightspeedError]) -> str:
     with pytest.raises(error) as caught:
-        check(client)
-    return diagnosis(caught.value, client.transport.connection)
+        check_connection(client)
+    return diagnose(caught.value, client.transport.connection)
 
 
 def test_a_good_connection_tells_what_it_can_do(client: Client, shop: Shop) -> None:
     shop.permissions["products"] = (True, False)
-    report = check(client)
+    report = check_connection(client)
 
     assert report.origin == shop.url
     assert report.language == "nl"
@@ -53,19 +53,19 @@ def test_a_good_connection_tells_what_it_can_do(client: Client, shop: Shop) -> N
 
 
 def test_a_report_is_json(client: Client) -> None:
-    report = json.loads(json.dumps(asdict(check(client))))
+    report = json.loads(json.dumps(asdict(check_connection(client))))
 
     assert report["quota"][0] == {"name": "5 minutes", "limit": 300, "remaining": 296, "reset_seconds": 300}
     assert report["languages"] == ["nl", "de", "en"]
 
 
 def test_the_default_language_comes_first(connect: Connect) -> None:
-    assert check(connect({"language": "en"})).languages == ("nl", "de", "en")
+    assert check_connection(connect({"language": "en"})).languages == ("nl", "de", "en")
 
 
 def test_a_key_that_may_not_read_settings_is_good_all_the_same(client: Client, shop: Shop) -> None:
     shop.permissions["settings"] = (False, False)
-    report = check(client)
+    report = check_connection(client)
 
     assert report.languages is None
     assert report.permissions is not None
@@ -75,13 +75,13 @@ def test_a_key_that_may_not_read_settings_is_good_all_the_same(client: Client, s
 def test_a_key_that_may_not_read_its_permissions_is_good_all_the_same(client: Client, shop: Shop) -> None:
     shop.faults.next(Fault.answers(403))
 
-    assert check(client).permissions is None
+    assert check_connection(client).permissions is None
 
 
 def test_a_shop_that_tells_no_quota_is_good_all_the_same(client: Client, shop: Shop) -> None:
     shop.faults.next(Fault.changes_headers({"X-RateLimit-Limit": None}), times=4)
 
-    assert check(client).quota == ()
+    assert check_connection(client).quota == ()
 
 
 @pytest.mark.parametrize(
@@ -99,20 +99,20 @@ def test_an_order_that_is_not_found_by_its_own_time_shows_another_zone(
     shop.on_request(meanwhile)
     shop.faults.next(Fault.sends(b'{"count":0}'), path_contains="orders/count")
 
-    assert check(client).utc_filters is expected
+    assert check_connection(client).utc_filters is expected
 
 
 def test_a_key_that_may_not_read_orders_does_not_show_how_times_are_read(client: Client, shop: Shop) -> None:
     shop.permissions["orders"] = (False, False)
 
-    assert check(client).utc_filters is None
+    assert check_connection(client).utc_filters is None
 
 
 @pytest.mark.parametrize("orders", [b'{"orders":[]}', b'{"orders":[{"id":1,"updatedAt":false}]}'])
 def test_no_order_with_a_time_does_not_show_how_times_are_read(client: Client, shop: Shop, orders: bytes) -> None:
     shop.faults.next(Fault.sends(orders), path_contains="/orders.json")
 
-    assert check(client).utc_filters is None
+    assert check_connection(client).utc_filters is None
 
 
 def test_wrong_credentials(connect: Connect, shop: Shop) -> None:

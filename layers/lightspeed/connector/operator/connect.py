@@ -25,7 +25,7 @@ from connector.operator.parsers import add_command, connection_name
 from connector.operator.stack import CommandError, OperationFailed, Stack
 from lightspeed import CLUSTERS, Client, Connection, InvalidConnection, LightspeedError, Transport
 from lightspeed.cli.arguments import read_standard_input
-from lightspeed.connection_check import NOT_UTC, Report, check, diagnosis
+from lightspeed.connection_check import NOT_UTC, ConnectionReport, check_connection, diagnose
 
 BOTH_VALID = timedelta(hours=24)
 """How long the old webhook secret stays valid after a rotation."""
@@ -112,7 +112,7 @@ def _ask_settings(arguments: argparse.Namespace, kept: Mapping[str, Any]) -> dic
     return found
 
 
-def _check(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:
+def _check(settings: Mapping[str, Any], name: str, stack: Stack) -> ConnectionReport:
     """Check the settings with the shop.
 
     Raises:
@@ -121,9 +121,9 @@ def _check(settings: Mapping[str, Any], name: str, stack: Stack) -> Report:
     """
     connection = Connection.from_mapping(settings, name)
     try:
-        return check(Client(Transport(connection, clock=stack.clock)))
+        return check_connection(Client(Transport(connection, clock=stack.clock)))
     except LightspeedError as error:
-        raise OperationFailed(f"{name} was not stored: {diagnosis(error, connection)}") from error
+        raise OperationFailed(f"{name} was not stored: {diagnose(error, connection)}") from error
 
 
 def _finish(stack: Stack, secret_id: str, stored: Mapping[str, Any] | None, old: Connection | None, name: str) -> int:

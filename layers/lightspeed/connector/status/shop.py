@@ -13,7 +13,7 @@ from connector.errors import ConnectorError
 from connector.runs.log import RunRow
 from connector.timestamps import iso_text
 from lightspeed import AuthenticationError, Client, LightspeedError
-from lightspeed.connection_check import diagnosis
+from lightspeed.connection_check import diagnose
 from lightspeed.quota import WINDOW_SECONDS
 
 PATIENCE_SECONDS = 1.5
@@ -50,7 +50,7 @@ def ask_shop(open_shop: Callable[[str, float], Client], name: str) -> ShopState:
     try:
         client.record(client.build("shop", "get"))
     except AuthenticationError as error:
-        return ShopState((), "red", diagnosis(error, connection), f"{command} --rotate")
+        return ShopState((), "red", diagnose(error, connection), f"{command} --rotate")
     except LightspeedError:
         if client.transport.quota is None:
             return ShopState((), "warning", "the shop did not answer in time, or is down")

@@ -17,7 +17,7 @@ from lightspeed.cli.output import STANDARD_OUTPUT, json_text, print_note, print_
 from lightspeed.cli.session import nothing_matches, open_client, prepare
 from lightspeed.cli.sync import sync
 from lightspeed.cli.write import run_action, write
-from lightspeed.connection_check import NOT_UTC, Report, check, diagnosis
+from lightspeed.connection_check import NOT_UTC, ConnectionReport, check_connection, diagnose
 from lightspeed.errors import LightspeedError
 
 Run = Callable[[argparse.Namespace], "int | None"]
@@ -181,9 +181,9 @@ def _tap(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     client = open_client(arguments, arguments.clock)
     try:
-        report = check(client)
+        report = check_connection(client)
     except LightspeedError as error:
-        print_note(diagnosis(error, client.transport.connection))
+        print_note(diagnose(error, client.transport.connection))
         return 1
     sys.stdout.write(json_text(asdict(report)) if arguments.json else _report_text(report))
     return 0
@@ -201,7 +201,7 @@ def _entity_text(endpoint: Endpoint) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _report_text(report: Report) -> str:
+def _report_text(report: ConnectionReport) -> str:
     unknown = "not readable with this key"
     languages = ", ".join(report.languages) if report.languages is not None else unknown
     granted = unknown
