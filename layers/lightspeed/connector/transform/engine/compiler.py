@@ -34,8 +34,9 @@ What is known of a node is kept as its attribute, as long as the expression is u
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from jsonata import JException, Jsonata
@@ -141,11 +142,12 @@ class _Writer:
         self._locals += 1
         return f"v{self._locals}"
 
-    def collapsed_text(self, expr: Any, text: str) -> str:
-        """Return the text of the value that a text gives, which may be a sequence: a single item is taken out of it."""
+    def collapsed_text(self, text: str, keeps: Iterable[bool]) -> str:
+        """Return the text of a value that may be a sequence: for each of `keeps`, a single item is taken out of it."""
         found = text if text.isidentifier() else self.new_local()
         value = text if text == found else f"{found} := {text}"
-        return f"({found} if type({value}) is not _JList else collapsed({found}, {expr.keep_array}))"
+        single = functools.reduce("collapsed({}, {})".format, keeps, found)
+        return f"({found} if type({value}) is not _JList else {single})" if single != found else text
 
     def all_variables(self) -> str:
         """Return the name of the variables, for a part that may look up any of them; note that there is one."""
@@ -157,23 +159,36 @@ class _Writer:
         self._nodes.append(expr)
         return f"(#{len(self._nodes) - 1}\n{text})"
 
-    def text_of(self, expr: Any) -> str:
-        """Return the text of a node's value: filtered, grouped, a sequence of one item taken out, on its own line."""
+    def text_of(self, expr: Any, *around: bool) -> str:
+        """Return the text of a node's value: filtered, grouped, a sequence of one item taken out, on its own line.
+
+        Args:
+            expr: The node.
+            around: Whether a sequence of one item is kept by each node around whose value it is too, innermost first.
+        """
+        return self.collapsed_text(*self.sequence_text(expr, *around))
+
+    def sequence_text(self, expr: Any, *around: bool) -> tuple[str, tuple[bool, ...]]:
+        """Return the text of a node's value that may be a sequence, and the `keeps` to take a single item out of it."""
         if self._nested == _MAX_NESTED:
-            return f"engine.eval({self.constant(expr)}, input, {self.all_variables()})"
+            return f"engine.eval({self.constant(expr)}, input, {self.all_variables()})", around
         self._nested += 1
-        kind = expr.type
+        kind, keeps = expr.type, (expr.keep_array, *around)
         filtered = expr.predicate is not None or (expr.group is not None and kind != "path")  # a path groups by itself
         for call in _thunks(expr) if filtered else ():
             call.stays_thunk = True  # as in the library, what is filtered is not yet the value
-        text = self.text_alone(expr)
         if filtered:
-            text = f"_filtered(engine, {self.constant(expr)}, {text}, {self.all_variables()})"
-        may_be_sequence = expr.keep_array or kind not in _NO_SEQUENCES
-        if filtered or (may_be_sequence and not _thunks(expr)):  # the caller of a thunk does it with its value
-            text = self.collapsed_text(expr, text)
+            text = f"_filtered(engine, {self.constant(expr)}, {self.text_alone(expr)}, {self.all_variables()})"
+        elif kind == "condition":
+            text, keeps = self.write_condition(expr, *keeps), ()
+        else:
+            text = self.text_alone(expr)
+            if kind in _NO_SEQUENCES or _thunks(expr) or self.own_function(expr):  # a thunk's caller does it
+                keeps = ()
+            elif plain_path(expr)[1]:
+                keeps = around
         self._nested -= 1
-        return text if kind in _NEVER_FAIL and not filtered else self.line_of(expr, text)
+        return text if kind in _NEVER_FAIL and not filtered else self.line_of(expr, text), keeps
 
     def text_alone(self, expr: Any) -> str:
         """Return the text of a node without its filters, by `write_<type>` if there is one; it may be a sequence."""
@@ -230,13 +245,13 @@ class _Writer:
         if function is not None:
             return self.constant(function)
         here = "(input if type(input) is not _JList or not input.outer_wrapper else input[0])"
-        return self.collapsed_text(expr, self.variable_text(expr.value) if expr.value else here)
+        return self.variable_text(expr.value) if expr.value else here
 
     def write_path(self, expr: Any) -> str:
         """Write a path; one of plain names takes the short way."""
         variable, names = plain_path(expr)
         if not names:
-            return self.collapsed_text(expr, self.engine_call(expr))
+            return self.engine_call(expr)
         start = self.variable_text(variable) if variable else "input"
         found = self.new_local()
         walk = f"_walked(engine, {found}, {self.constant(names)}, {not variable})"
@@ -269,9 +284,12 @@ class _Writer:
         """Return texts of an object's only member: its name, its value, and first to evaluate, whether it is there."""
         self.members += 1
         name, value = self.new_local(), self.new_local()
-        name_text, value_text = (self.text_of(part) for part in expr.lhs_object[0])
-        has_name = f"(type({name} := {name_text}) is str or {self.line_of(expr, f'_refuse_name({name})')})"
-        return name, value, f"({has_name} and ({value} := {value_text}) is not None)"
+        key, member = expr.lhs_object[0]
+        text, keeps = self.sequence_text(key)
+        single = f"type({name} := {self.collapsed_text(name, keeps)}) is str or " if keeps else ""
+        refusal = self.line_of(expr, f"_refuse_name({name})")
+        has_name = f"(type({name} := {text}) is str or {single}{refusal})"
+        return name, value, f"({has_name} and ({value} := {self.text_of(member)}) is not None)"
 
     def write_binary(self, expr: Any) -> str:
         operator = str(expr.value)
@@ -282,19 +300,15 @@ class _Writer:
             arguments.append(self.constant(operator))
         return f"engine.{_OPERATORS[operator]}({', '.join(arguments)})"
 
-    def write_condition(self, expr: Any) -> str:
-        """Write a condition; a path that is looked for and then taken is walked once."""
-        otherwise = self._branch(expr, expr._else) if expr._else is not None else "None"
+    def write_condition(self, expr: Any, *keeps: bool) -> str:
+        """Write a condition, with a single item taken out of its branches; a path that is sought is walked once."""
+        otherwise = self.text_of(expr._else, *keeps) if expr._else is not None else "None"
         sought = expr.condition.arguments[0] if self.is_exists_call(expr.condition) else None
         if sought is not None and plain_path(sought)[1] and plain_path(sought) == plain_path(expr.then):
             found = self.new_local()
-            return f"({found} if ({found} := {self.text_of(sought)}) is not None else {otherwise})"
-        return f"({self._branch(expr, expr.then)} if {self.truth_text(expr.condition)} else {otherwise})"
-
-    def _branch(self, expr: Any, part: Any) -> str:
-        """Write a branch. Beside a branch that is a thunk, it is collapsed here, for the condition is not."""
-        text = self.text_of(part)
-        return self.collapsed_text(expr, text) if _thunks(expr) and not _thunks(part) else text
+            then = self.collapsed_text(found, keeps)
+            return f"({then} if ({found} := {self.text_of(sought)}) is not None else {otherwise})"
+        return f"({self.text_of(expr.then, *keeps)} if {self.truth_text(expr.condition)} else {otherwise})"
 
     def write_function(self, expr: Any, given: str = "") -> str:
         """Write a call; one of `$merge` is left out where a lambda that is `merged` has made the object."""
@@ -386,12 +400,13 @@ def _walked(engine: Any, value: Any, names: tuple[str, ...], at_context: bool) -
     """
     if type(value) is _JList and not at_context:
         value = collapsed(value)
-    for number, name in enumerate(names):
+    start, left = value, iter(names)
+    for name in left:
         if type(value) is dict:
             value = value.get(name, _NONE)
         elif isinstance(value, list):
-            constructed = getattr(value, "cons", False) and (number or not at_context)
-            return engine.walk([value] if constructed else value, names[number:])
+            constructed = getattr(value, "cons", False) and not (at_context and value is start)
+            return engine.walk([value] if constructed else value, (name, *left))
         else:
             return None
     if type(value) is _JList and value.sequence:
@@ -445,8 +460,8 @@ def _called(engine: Any, expr: Any, function: Any, given: list[Any], input: Any,
 _LEAVES = frozenset((str, int, bool, float, Exact, type(None), type(_NULL)))
 """Types in which no path finds anything."""
 
-_NO_SEQUENCES = frozenset(("string", "number", "value", "variable", "path", "unary", "binary", "lambda"))
-"""Nodes that never give a sequence, or whose text is collapsed where it is written."""
+_NO_SEQUENCES = frozenset(("string", "number", "value", "unary", "binary", "lambda"))
+"""Nodes that never give a sequence."""
 
 _NEVER_FAIL = frozenset(("string", "number", "value", "variable"))
 """Nodes that need no line of their own."""

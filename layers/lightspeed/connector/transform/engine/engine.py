@@ -23,7 +23,7 @@ from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.signature import QuickSignature
-from connector.transform.engine.syntax import Frame, bound_names, compiled_pattern, nodes
+from connector.transform.engine.syntax import Frame, Lambda, bound_names, compiled_pattern, nodes
 from connector.transform.engine.values import clone, clone_top, collapsed, look_up
 
 EXPRESSION_CHARACTERS = 64 * 1024
@@ -121,7 +121,8 @@ class Engine(Jsonata):  # type: ignore[misc]
         last = len(names) - 1
         for number, name in enumerate(names):
             self.meter.check_time()
-            found = [value for item in items if (value := collapsed(look_up(item, name, self.meter))) is not None]
+            values = [look_up(item, name, self.meter) for item in items]
+            found = [v for value in values if (v := collapsed(value) if type(value) is _JList else value) is not None]
             if not found:
                 return None
             items = self.flattened(found, last_step=number == last)
@@ -293,7 +294,9 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def evaluate_lambda(self, expr: Any, input: Any, environment: Any) -> Any:
         """Return a lambda with its context value and variables. `many` is its function of rows, if it has one."""
-        made = super().evaluate_lambda(expr, input, environment)
+        made = Lambda.__new__(Lambda)
+        made.input, made.environment = input, environment
+        made.arguments, made.signature, made.body, made.thunk = expr.arguments, expr.signature, expr.body, expr.thunk
         if not (expr.thunk or expr.signature or isinstance(input, list)):
             made.many = expr.many if "many" in expr.__dict__ else compile_lambda(expr, self.bound)
         return made

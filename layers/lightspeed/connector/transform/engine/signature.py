@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from jsonata.parser import Parser
 from jsonata.signature import Signature
 from jsonata.utils import Utils
 
+from connector.transform.engine.syntax import Lambda
 from lightspeed.numbers import Exact
 
 _SYMBOLS: dict[type, str] = {
@@ -20,7 +20,7 @@ _SYMBOLS: dict[type, str] = {
     list: "a",
     Utils.JList: "a",
     dict: "o",
-    Parser.Symbol: "f",
+    Lambda: "f",
     type(None): "m",
 }
 

@@ -10,6 +10,9 @@ from typing import Any
 from jsonata.parser import Parser
 from jsonata.regex_engine import RegexFlags, default_regex_engine
 
+Lambda: Any = type("Symbol", (Parser.Symbol,), {**vars(Parser.Symbol(None)), "_jsonata_lambda": True})
+"""The library's lambda. The class has the attributes that all lambdas share; the library sets fifty for each."""
+
 
 def nodes(ast: Any) -> Iterator[Any]:
     """Yield every syntax node of a parsed expression."""
