@@ -108,7 +108,7 @@ class RecordProcessor:
             now=self._state.started,
             seed=self._state.run_id,
         )
-        outcomes = [transformers.records(text, scope) for text in texts]
+        outcomes = transformers.outcomes(texts, scope)
         return (
             [record for outcome in outcomes for record in outcome.records],
             [outcome.line for outcome in outcomes if outcome.line is not None],

@@ -18,7 +18,7 @@ TransformerSpec = str | Mapping[str, str] | Sequence[str | Mapping[str, str]] | 
 """A transformer in an event: an expression, `{"$ref": "s3:config/transformers/<name>.jsonata"}`, or a list of these."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scope:
     """The values that every expression of a run can use besides its input.
 
@@ -39,6 +39,16 @@ class Scope:
     bookmark: Mapping[str, Any] | None = None
     now: str | None = None
     seed: str | None = None
+
+    @functools.cached_property
+    def variables(self) -> Mapping[str, Any]:
+        """The values by name without `$`."""
+        return {name: getattr(self, name) for name in ("connection", "entity", "language", "bookmark")}
+
+    @functools.cached_property
+    def characters(self) -> int:
+        """The length of the values as text: no text in them is longer."""
+        return len(str(self.variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +79,9 @@ class Context:
         variables: Values by name without `$`.
     """
 
-    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: str, clock: Clock) -> None:
+    def __init__(self, scope: Scope, tables: Callable[[str], Mapping[str, Any]], content: bytes, clock: Clock) -> None:
         self._scope = scope
-        self.variables = {name: getattr(scope, name) for name in ("connection", "entity", "language", "bookmark")}
+        self.variables = scope.variables
         self._clock = clock
         self._tables = tables
         self._content = content
@@ -80,7 +90,8 @@ class Context:
     def random(self) -> random.Random:
         """Random numbers, the same for the same seed and input."""
         seed = self._scope.seed
-        return random.SystemRandom() if seed is None else random.Random(f"{seed}\n{self._content}")  # noqa: S311
+        text = self._content.decode(errors="replace")
+        return random.SystemRandom() if seed is None else random.Random(f"{seed}\n{text}")  # noqa: S311
 
     @property
     def now_milliseconds(self) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from connector.errors import TransformError
@@ -19,6 +20,7 @@ from lightspeed.numbers import loads
 
 MAX_EXPRESSIONS = 50
 MAX_REQUESTS = 10_000
+_NO_END = Limits(seconds=math.inf)
 _REPLACED = ("path", "query", "payload")
 _Result = TypeVar("_Result")
 
@@ -105,7 +107,7 @@ class Transformers:
             return [Parameters(document["path"] or {}, document["query"] or {}, document["payload"])]
         connection, entity, language = (str(document.get(key) or "") for key in ("connection", "entity", "language"))
         scope = Scope(connection, entity, language, document.get("bookmark"), document.get("now"), seed)
-        context = self._context(scope, "")
+        context = self._context(scope, b"")
 
         def work(meter: Meter) -> list[Parameters]:
             documents = [dict(document)]
@@ -129,6 +131,10 @@ class Transformers:
             if len(replaced) > MAX_REQUESTS:
                 raise LimitExceeded(f"makes more than {MAX_REQUESTS:,} requests")
         return replaced
+
+    def outcomes(self, texts: Iterable[bytes], scope: Scope) -> list[Outcome]:
+        """Apply the transformers to each of the records; one timer serves them all. Errors: `records`."""
+        return run_with_timer(Meter(_NO_END), lambda: [self.records(text, scope) for text in texts])
 
     def records(self, text: bytes, scope: Scope) -> Outcome:
         """Apply the transformers to one record's JSON text. Without transformers the record is not parsed.
@@ -157,7 +163,7 @@ class Transformers:
         return self._bounded(lambda meter: self._record(meter, text, scope, steps))
 
     def _record(self, meter: Meter, text: bytes, scope: Scope, steps: list[list[bytes]] | None) -> list[bytes]:
-        context = self._context(scope, "" if scope.seed is None else text.decode(errors="replace"))
+        context = self._context(scope, text)
         try:
             values = [loads(text)]
         except ValueError as error:
@@ -170,7 +176,7 @@ class Transformers:
                 elements += _records(step.evaluate(value, meter, context))
             if number == last or steps is not None:
                 # a text in the output comes from the record, the expressions, the variables or a function
-                longest = len(text) + self._written + len(str(context.variables)) + meter.made_characters + 1000
+                longest = len(text) + self._written + scope.characters + meter.made_characters + 1000
                 texts = dumps_all(elements, self._limits, None if self._tables else longest)
             if steps is not None:
                 steps.append(texts)
@@ -178,7 +184,7 @@ class Transformers:
                 values = [json_value(element, self._limits) for element in elements]
         return texts
 
-    def _context(self, scope: Scope, content: str) -> Context:
+    def _context(self, scope: Scope, content: bytes) -> Context:
         return Context(scope, self._table, content, self._clock)
 
     def _bounded(self, work: Callable[[Meter], _Result]) -> _Result:
@@ -224,6 +230,8 @@ def _records(found: Any) -> list[Any]:
     Raises:
         ValueError: The output holds something else.
     """
+    if type(found) is dict:
+        return [found]
     elements = found if isinstance(found, list) else [found]
     kept = [element for element in elements if not is_none(element)]
     wrong = next((element for element in kept if not isinstance(element, dict)), None)

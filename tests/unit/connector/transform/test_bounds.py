@@ -242,6 +242,17 @@ def test_the_timer_goes_on_until_the_work_is_over_even_if_a_first_stop_is_lost()
         run_with_timer(Meter(Limits(seconds=0.05)), stubborn)
 
 
+def test_records_that_share_a_timer_are_stopped_each_at_its_own_deadline() -> None:
+    transformers = Transformers(
+        'n = 2 ? {"a": $match("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", /(a+)+$/)} : $', limits=_BRIEF
+    )
+
+    outcomes = transformers.outcomes([b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":2}', b'{"n":1}'], _SCOPE)
+
+    assert [outcome.records for outcome in outcomes] == [[b'{"n":1}'], [], [b'{"n":3}'], [], [b'{"n":1}']]
+    assert all("takes longer than 0.2 s" in str(outcomes[number].rejection) for number in (1, 3))
+
+
 def test_outside_the_main_thread_the_clock_is_looked_at_between_steps() -> None:
     found: list[Any] = []
     expression = '($f := function($x) { $f($x + 1) }; {"a": $f(1)})'

@@ -108,10 +108,10 @@ class Meter:
 
 
 _running: Meter | None = None
-"""The meter of the evaluation that the timer interrupts."""
+"""The meter of the evaluation that the timer interrupts; while there is one, the timer runs."""
 
-_REPEAT_SECONDS = 0.05
-"""The timer's interval after its first signal. A signal is lost where Python cannot raise, as in `__del__`."""
+_TICK_SECONDS = 0.05
+"""The timer's interval. The first signal after the deadline may be lost: Python cannot raise in `__del__`."""
 
 
 def _check_running(_number: int, _frame: FrameType | None) -> None:
@@ -122,8 +122,10 @@ def _check_running(_number: int, _frame: FrameType | None) -> None:
 def run_with_timer(meter: Meter, work: Callable[[], _Result]) -> _Result:
     """Run work, in the main thread with a timer that interrupts even a single long operation.
 
-    Python runs signal handlers in the main thread only. In another thread, or inside other work with a timer, only
-    `Meter.check_time` ends the work. So an operation that cannot be interrupted must not start there.
+    Python runs signal handlers in the main thread only. In another thread only `Meter.check_time` ends the work. So an
+    operation that cannot be interrupted must not start there.
+
+    Work inside other work uses its timer. A timer takes longer to start and end than a short evaluation.
     A timer of other code pauses and continues with the rest of its time.
 
     A context manager would not do: a signal may raise at the entry of any function, also of `__exit__`.
@@ -137,16 +139,22 @@ def run_with_timer(meter: Meter, work: Callable[[], _Result]) -> _Result:
         LimitExceeded: The work reached a bound.
     """
     global _running  # noqa: PLW0603 - a process has one interval timer
-    if threading.current_thread() is not threading.main_thread() or _running is not None:
+    if threading.current_thread() is not threading.main_thread():
         return work()
+    meter.interruptible = True
+    if _running is not None:
+        outer, _running = _running, meter
+        try:
+            return work()
+        finally:
+            _running = outer
     before = signal.getsignal(signal.SIGALRM)
     if before is not _check_running:
         signal.signal(signal.SIGALRM, _check_running)
-    left, interval, seconds = 0.0, 0.0, meter.limits.seconds
-    meter.interruptible = True
+    left, interval, began = 0.0, 0.0, meter.now()
     _running = meter
     try:
-        left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS)
+        left, interval = signal.setitimer(signal.ITIMER_REAL, _TICK_SECONDS, _TICK_SECONDS)
         return work()
     finally:
         _running = None
@@ -154,5 +162,4 @@ def run_with_timer(meter: Meter, work: Callable[[], _Result]) -> _Result:
         if callable(before) and before is not _check_running:
             signal.signal(signal.SIGALRM, before)
         if left:
-            used = meter.now() - (meter.deadline - seconds)
-            signal.setitimer(signal.ITIMER_REAL, max(left - used, 0.001), interval)
+            signal.setitimer(signal.ITIMER_REAL, max(left - (meter.now() - began), 0.001), interval)
