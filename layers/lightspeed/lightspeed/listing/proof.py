@@ -251,6 +251,11 @@ class ListProof:
         self._checkpoint.note(reason)
 
     @property
+    def needs_turns(self) -> bool:
+        """Whether the pages so far do not show that the list is not sorted by time of change."""
+        return min(self._checkpoint.rises, self._checkpoint.falls) < ENOUGH_TURNS
+
+    @property
     def _by_update(self) -> bool:
         """Whether a changed row leaves the list, so that the times in it do not change."""
         return self._list.window is not None and self._list.window.by == "updated_at"
@@ -262,8 +267,7 @@ class ListProof:
             return "rows left the list while it was read, and pages that were asked for twice may come from a cache"
         if not self.ids.ordered or len(self.ids) < ENOUGH_ROWS:
             return "rows left the list while it was read, and its order is not known"
-        turned = min(checkpoint.rises, checkpoint.falls) >= ENOUGH_TURNS
-        if not turned and not self._by_update:
+        if self.needs_turns and not self._by_update:
             return "rows left the list while it was read, and it may be sorted by time of change"
         if checkpoint.repeated > len(checkpoint.repeated_at):
             return "more rows came again than can be looked at once more"

@@ -334,7 +334,7 @@ class ListReader(Generic[_Processed]):
     def _process_new(self, number: int, records: list[Record]) -> _Fetched[_Processed]:
         """Drop the records that came before, and process the others."""
         rows, ids = len(records), ids_of(records)
-        rises, falls = rises_and_falls(records)
+        rises, falls = rises_and_falls(records) if self._proof.needs_turns else (0, 0)
         known = self._proof.ids.repeated(ids)
         repeated: list[Record] = []
         if known or len(set(ids)) < rows:  # a row came before or twice, or has no id
