@@ -103,7 +103,7 @@ def _set_up(
 
 
 def _connect(terminal: Terminal, stack: Stack, shop: Shop) -> None:
-    with terminal.step("Put the shop's credentials into the connection's secret, and have them checked over HTTP"):
+    with terminal.step("Store the shop's credentials in the connection's secret, and check them over HTTP"):
         masked = {name: "…" if name.startswith("api_") else value for name, value in shop.connection.items()}
         terminal.sent(f"secret {STACK_NAME}/default", masked)
         stack.connect(shop.connection)
@@ -113,11 +113,11 @@ def _connect(terminal: Terminal, stack: Stack, shop: Shop) -> None:
 def _subscribe_to_a_quote(terminal: Terminal, stack: Stack) -> None:
     with terminal.step(f"Subscribe to quote {QUOTE_ID} by its id: invoke the function directly"):
         result = _subscribe(terminal, stack, {"entity": "quotes", "parameters": {"path": {"id": QUOTE_ID}}})
-        terminal.fact("landed as", result["objects"][0])
+        terminal.fact("stored as", result["objects"][0])
 
 
 def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
-    with terminal.step("Ask what landing all orders will take: the shop is asked for a count, nothing is landed"):
+    with terminal.step("Estimate a copy of all orders: the shop gives its count, and nothing is stored"):
         event = {"entity": "orders", "mode": "incremental", "estimate": True}
         estimate = _invoke(terminal, stack, event)["estimate"]
         terminal.came("estimate", _only(estimate, ("records", "requests", "minutes", "cents")))
@@ -139,7 +139,7 @@ def _subscribe_to_all_orders(terminal: Terminal, stack: Stack) -> None:
         failure = {name: execution.get(name, "") for name in ("error", "cause")}
         result = json.loads(execution["output"]) if succeeded else failure
         terminal.came(execution["status"], _only(result, ("status", "records", "requests", "bookmark", *failure)))
-        _insist(succeeded, "the orders were not landed")
+        _insist(succeeded, "the orders were not stored")
         (manifest,) = landed.read(stack, result["manifest"])
         terminal.fact("manifest", json.dumps(_only(manifest, ("verified", "count", "window"))))
 
@@ -196,7 +196,7 @@ def _subscribe_over_http(terminal: Terminal, stack: Stack) -> None:
 def _upsert_a_product(terminal: Terminal, stack: Stack, shop: Shop) -> None:
     shown = ("status", "http_status", "id")
     with terminal.step(
-        "Publish over HTTP by natural key: create a product, see what a change would do, make the change"
+        "Publish over HTTP by natural key: create a product, try a change without sending it, make the change"
     ):
         event = _product_event({"title": "Demo mug", "visibility": "visible"})
         created = _call(terminal, stack, "POST", "/publish", event, expected=201, shown=shown).json()
@@ -234,7 +234,7 @@ def _publish_a_file_of_stock(terminal: Terminal, stack: Stack, shop: Shop) -> No
 
 
 def _notice_a_deleted_product(terminal: Terminal, stack: Stack, shop: Shop) -> None:
-    with terminal.step("Land all products, delete one in the shop, and have that noticed: mode reconcile"):
+    with terminal.step("Copy all products, delete one in the shop, and notice it with mode reconcile"):
         products = _subscribe(terminal, stack, {"entity": "products"})
         product = landed.read(stack, products["objects"][0])[0]["id"]
         _command(terminal, shop, "delete", "products", "--path", f"id={product}")
@@ -242,7 +242,7 @@ def _notice_a_deleted_product(terminal: Terminal, stack: Stack, shop: Shop) -> N
         tombstones = [row for key in result["objects"] for row in landed.read(stack, key)]
         _insist([row["id"] for row in tombstones] == [product], "the deleted product was not noticed")
         terminal.fact("tombstone", json.dumps(tombstones[0]))
-        terminal.fact("landed as", result["objects"][0])
+        terminal.fact("stored as", result["objects"][0])
 
 
 def _receive_a_webhook(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) -> None:
@@ -316,11 +316,11 @@ def _requests_left(shop: Shop) -> int:
 
 
 def _look_at_what_was_landed(terminal: Terminal, stack: Stack, folder: Path) -> None:
-    with terminal.step("Look into the bucket: what was landed, and what runs remember"):
+    with terminal.step("Look into the bucket: the stored records, and the state of the runs"):
         objects = landed.download(stack, folder)
         shown = ("raw/", "manifests/", "deleted/", "rejected/", "state/connection=")
         terminal.block(landed.tree({key: size for key, size in objects.items() if key.startswith(shown)}))
-    with terminal.step("Read the first order that was landed: the shop's own text"):
+    with terminal.step("Read the first stored order: the shop's own text"):
         first = min(key for key in objects if key.startswith("raw/") and "entity=orders" in key)
         with gzip.open(folder / first, "rt", encoding="utf-8") as part:
             terminal.block([f"{next(part).strip()[:280]}…"])
@@ -333,7 +333,7 @@ def _ask_the_data(terminal: Terminal, stack: Stack, shop: Shop, folder: Path) ->
         words = ["query", ORDERS_BY_STATUS, "--format", "table", "--plot", str(chart.relative_to(ROOT))]
         terminal.block(_connector(terminal, stack, folder, *words).splitlines())
         terminal.fact("chart", chart.relative_to(ROOT))
-    with terminal.step("Land all products again, and compare with the shop: no record counts twice"):
+    with terminal.step("Copy all products again, and compare with the shop: no record counts twice"):
         _subscribe(terminal, stack, {"entity": "products"})
         answer = _connector(terminal, stack, folder, "query", VERSIONS_AND_RECORDS, "--format", "jsonl")
         terminal.block(answer.splitlines())
@@ -383,7 +383,7 @@ def _insist(so: bool, otherwise: str) -> None:
 NEXT = [
     "Three things to try next:",
     "1  make demo KEEP=1 leaves it running; then make invoke EVENT=events/subscribe-direct-quote.json",
-    "2  Read how to do your own job: functions/subscribe/README.md and functions/publish/README.md",
+    "2  Read how-tos for your own job: functions/subscribe/README.md and functions/publish/README.md",
     '3  Deploy it to your account: README.md, "Deploy"',
 ]
 NEXT_ON_A_KEPT_STACK = [
