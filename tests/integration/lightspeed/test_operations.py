@@ -13,7 +13,7 @@ from tests.support.clock import FakeClock
 
 
 class Id(str):
-    """Stands in a payload for the id of some record of this entity."""
+    """A placeholder in a payload: the id of a record of this entity."""
 
 
 CUSTOMER = {"email": "new@example.com", "firstname": "Nia", "lastname": "Example"}
@@ -162,7 +162,7 @@ class World:
         return {name: self.some_id(value) if isinstance(value, Id) else value for name, value in payload.items()}
 
     def raw(self, path: str) -> Any:
-        """Return what the shop answers, with its envelope."""
+        """Return the shop's answer, with its envelope."""
         status, _, body = self.shop.answer("GET", path)
         assert status == 200
         return json.loads(body)

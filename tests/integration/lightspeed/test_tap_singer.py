@@ -47,7 +47,7 @@ def catalog_of(*names: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What the tap writes in one run of all streams, by stream."""
+    """The messages of one run of all streams, by stream."""
     folder, clock = tmp_path_factory.mktemp("tap"), FakeClock()
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with Shop(orders=8, products=5, clock=clock, quota=None, rate_per_second=None) as shop:
@@ -67,7 +67,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 class OurStream(Stream):
-    """A stream as singer-sdk sees it. What it writes is what our tap wrote of it."""
+    """A stream for singer-sdk. It writes the messages that our tap wrote."""
 
     def __init__(self, tap: Tap, entry: dict[str, Any]) -> None:
         super().__init__(tap, schema=entry["schema"], name=entry["stream"])
@@ -95,7 +95,7 @@ class OurTap(Tap):
 
 
 class KnownFields(OurTap):
-    """The streams whose fields are known from a sample."""
+    """The streams of entities with a sample."""
 
     names = SAMPLES
 
@@ -162,7 +162,7 @@ def load(run: Run, shop: Shop, folder: Path, *names: str, state: dict[str, Any] 
 
 
 def loaded(folder: Path, name: str) -> list[dict[str, Any]]:
-    """Return what the target stored of a stream since the last look."""
+    """Return the records of a stream that the target stored since the last call."""
     path = folder / "loaded" / f"{name}.jsonl"
     if not path.exists():
         return []

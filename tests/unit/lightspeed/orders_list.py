@@ -1,4 +1,4 @@
-"""A transport to a list of orders that a test changes between two requests, and which notes what it was asked for."""
+"""A transport to a list of orders. A test changes the list between two requests, and reads the requests."""
 
 from __future__ import annotations
 

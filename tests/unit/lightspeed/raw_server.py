@@ -33,7 +33,7 @@ class PacingClock(FakeClock):
             yield piece
 
     def stop_pacing(self) -> None:
-        """Let what is paced come to its end."""
+        """Wait for the end of the paced answers."""
         self._looks.release(1_000_000)
 
 

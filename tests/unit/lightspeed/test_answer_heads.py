@@ -25,7 +25,7 @@ class Bytes(socket.socket):
 
 
 def head_of(kind: type[http.client.HTTPResponse], head: bytes) -> object:
-    """Return what is known of an answer after its head, or the type of the error."""
+    """Return the facts of an answer after its head, or the type of the error."""
     token = _attempt.set(Attempt(FakeClock(), 90, 60))
     try:
         with Bytes(head + b"\r\nbody") as sock:
@@ -41,7 +41,7 @@ def head_of(kind: type[http.client.HTTPResponse], head: bytes) -> object:
 
 
 def same(head: bytes) -> object:
-    """Return what both readers know of a head, after comparing them."""
+    """Compare the facts of both readers, and return them."""
     found = head_of(_TimedResponse, head)
 
     assert found == head_of(http.client.HTTPResponse, head)

@@ -13,7 +13,7 @@ from lightspeed.catalogue.model import Confidence, FilterType
 ROWS = [pytest.param(row, id=row.name) for row in CATALOGUE.values()]
 STANDARD = ("list", "get", "count", "create", "update", "delete")
 ENVELOPE_UNKNOWN = {"catalog", "shop/settings", "time"}
-"""Rows whose item key no source gives; a new one has to be entered here on purpose."""
+"""Rows without a known item key. A new one must be added here on purpose."""
 
 IRREGULAR_ITEMS = {
     "additionalcosts": ("additionalCost", "additionalCosts"),

@@ -269,7 +269,7 @@ def test_an_order_is_known_from_fifty_ids_on() -> None:
 
 
 def sorted_by_change(rows: int, rises: int, falls: int) -> list[Row]:
-    """Return rows in the order of their ids, whose times of change rise and fall so often."""
+    """Return rows in the order of their ids. Their times of change rise and fall as often as given."""
     changed = [min(number, rises) if number <= rises else rises - min(number - rises, falls) for number in range(rows)]
     return [Row(number, 60 * number, 900 + change) for number, change in enumerate(changed, 1)]
 

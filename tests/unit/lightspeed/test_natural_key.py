@@ -188,7 +188,7 @@ def test_credentials_that_the_shop_shows_as_a_key_or_an_id_are_masked() -> None:
 
 
 Form = Callable[[str], str]
-"""How a shop stores a text; it compares what is asked for in the same form."""
+"""Forms in which a shop stores a text. It compares a filter in the same form."""
 
 
 def ascii_escapes(text: str) -> str:
@@ -208,7 +208,7 @@ def question_marks(text: str) -> str:
 
 
 class FilteringShop(FakeTransport, Transport):
-    """Has variants, and returns those that fit what is asked for.
+    """Has variants, and returns those that match the filter.
 
     Attributes:
         fits: Whether a stored text is returned for a text that is asked for.

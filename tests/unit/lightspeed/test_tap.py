@@ -36,7 +36,7 @@ SCHEMA = stream_schema(LINE, (KEY,), ("updatedAt",))
 
 
 def fitted(text: bytes, schema: dict[str, Any] = SCHEMA) -> bytes:
-    """Return what becomes of a record, after a look at whether it matches."""
+    """Return the fitted record, after checking that it matches."""
     found = RecordFitter(schema).fit(text)
     assert found is not None
     assert jsonschema_rs.validator_for(schema).is_valid(json.loads(found))
