@@ -324,6 +324,52 @@ def test_a_run_that_takes_days_is_left_until_it_is_given_up(
     assert not any("slow" in key for key in world.versions())
 
 
+def test_a_run_that_finishes_meanwhile_keeps_its_parts_until_the_next_call(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: dict[str, bytes] = {}
+    rows = [{"id": 7}, {"id": 8}]
+    for run_id in ("slow", "late"):
+        key = store_run(made.__setitem__, run_id, "2026-11-01T00:00:00Z", rows, entity="customers")
+    slow = [name for name in made if "run=slow/" in name]
+    for name in slow:
+        world.put(name, made.pop(name))
+
+    def finish(params: dict[str, Any], **_: Any) -> None:
+        is_slow = params.get("Prefix", "").startswith("raw/") and bool(slow)
+        if is_slow or (params.get("Prefix", "").startswith("rejected/") and bool(made)):
+            world.put("state/runs/slow.json", b'{"status": "complete", "connection": "default"}')
+            for name in [name for name in made if not is_slow or name.endswith("/slow.json")]:
+                world.put(name, made.pop(name))
+            slow.clear()
+
+    world.s3.meta.events.register("provide-client-params.s3.ListObjectVersions", finish)
+    assert world.forget(*RECORD) == 1
+    assert not made
+    error = capsys.readouterr().err
+    assert "/run=slow/" in error
+    assert "/run=late/" in error
+    assert key in world.versions()
+
+    assert world.forget(*RECORD) == 0
+    for manifest in world.manifests():
+        for part in manifest["parts"]:
+            assert part["key"] in world.versions()
+            assert b'"id": 7}' not in world.versions()[part["key"]][0]
+
+
+def test_a_part_that_a_run_under_way_wrote_twice_is_left(world: World) -> None:
+    world.clock.set(EARLIER)
+    made: dict[str, bytes] = {}
+    store_run(made.__setitem__, "now", "2000-01-01T00:00:00Z", [{"id": 7}], entity="customers", finished=False)
+    ((key, body),) = made.items()
+    world.put(key, body)
+    world.put(key, body)
+
+    assert world.forget(*RECORD) == 1
+    assert len(world.versions()[key]) == 1
+
+
 @pytest.mark.parametrize(
     "state",
     [

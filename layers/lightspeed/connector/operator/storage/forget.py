@@ -27,7 +27,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -220,15 +220,33 @@ class Forgetting:
                 is_named = version.latest and version.key in named and not self._dry_run
                 if version.is_marker or is_named or not self._has_record(version, kind, member):
                     continue
-                is_finished = _manifest_of(version.key) in finished
-                if is_finished or not version.latest or self._is_given_up(version):
+                if _manifest_of(version.key) in finished or self._is_given_up(version):
                     versions += self._bucket.of(version.key)
-                else:
+                elif version.latest:
                     self._under_way.append(version.key)
+                else:
+                    versions.append(version)
             self._delete(list(dict.fromkeys(versions)))
-            for key in () if self._dry_run else {version.key for version in versions}:
-                if self._bucket.of(key):
+            for key in () if self._dry_run else {version.key for version in versions}.difference(self._under_way):
+                if any(not version.is_marker for version in self._bucket.of(key)):
                     raise OperationFailed(f"versions of {key} are left: something writes them. Call again")
+        self._find_late_runs(folder, member, manifests.keys())
+
+    def _find_late_runs(self, folder: str, member: str, known: Set[str]) -> None:
+        """Note the parts with the record of runs that finished during this call.
+
+        Args:
+            folder: The folders of the entity's runs.
+            member: The member that holds the record's id.
+            known: The keys of the manifests that were read.
+        """
+        for key in sorted({item["Key"] for item in self._bucket.objects(MANIFESTS + folder)} - known):
+            manifest = self._bucket.read_json(key) or {}
+            for name, kind in _KINDS.items():
+                for part in manifest.get(name, ()):
+                    body = self._bucket.read_body(part["key"]) or b""
+                    if self._without(body, kind, member, whole=False) is not None:
+                        self._under_way.append(part["key"])
 
     def _has_record(self, version: Version, kind: str, member: str) -> bool:
         whole = _manifest_of(version.key) in self._whole_runs
@@ -249,6 +267,8 @@ class Forgetting:
         run_id = _manifest_of(version.key).rpartition("/")[2].removesuffix(".json")
         journal = run_key(run_id)
         stored = self._bucket.read(journal)
+        if self._bucket.read(_manifest_of(version.key)) is not None:
+            return False  # it finished meanwhile
         if stored is not None and parse_object(stored.body).get("status") == "complete":
             return True
         if version.written > since or (stored is not None and stored.written is not None and stored.written > since):
