@@ -159,7 +159,7 @@ def test_a_closed_standard_input_starts_nothing(
     assert operated("run", "-") == operated("connect", "new", "--stdin") == 2
     assert capsys.readouterr().err == "connector: standard input is closed\n" * 2
     assert operated("connect", "new", "--cluster", "eu1", "--language", "nl") == 2
-    assert "this terminal cannot ask" in capsys.readouterr().err
+    assert "standard input is not a terminal" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("machines")
