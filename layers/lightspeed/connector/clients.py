@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from connector.aws.cold_start import without_garbage_collection
+from connector.concurrency import THREADS
 from connector.connections import Connections
 from connector.observability import current_request_id, emit_metrics
 from connector.settings import Settings
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from connector.rate import TableShare
     from lightspeed import Clock
 
-
-CALLS_AT_ONCE = 32
-"""Connections that a client of AWS keeps open: one for each thread of a reader."""
 
 MANY_REFUSALS = 3
 """So many answers with 429 in one invocation mean that others use up the quota. Fewer are normal."""
@@ -42,7 +40,7 @@ class AwsClients:
     @functools.cache  # noqa: B019 - one instance per execution environment
     def client(self, service: str) -> Any:
         """Return the client of a service, such as `s3`."""
-        return self._client(service, max_pool_connections=CALLS_AT_ONCE)
+        return self._client(service, max_pool_connections=THREADS)
 
     @functools.cache  # noqa: B019 - as above
     def impatient_client(self, service: str) -> Any:

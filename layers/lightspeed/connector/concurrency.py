@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 THREADS = 32
+"""The calls at once. A client of AWS keeps a connection open for each."""
 
 _Entry = TypeVar("_Entry")
 _Result = TypeVar("_Result")
