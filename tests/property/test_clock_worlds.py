@@ -185,6 +185,33 @@ def clocks_set_back(seed: int) -> None:
     assert max(scene.landed().values()) == 1
 
 
+def dates_ahead(seed: int) -> None:
+    """Our clock and the dates are ahead of the shop's clock by less than a minute. One record changes all the time."""
+    rng = random.Random(seed)
+    ahead = rng.choice((3.0, 10.0, 30.0, 50.0))
+    scene = Scene(rng, ahead=-ahead)
+    scene.dated.shift = lambda: ahead
+    changed = scene.shop.store.ids("reviews")[0]
+
+    def change() -> None:
+        for _ in range(rng.randrange(3)):
+            scene.shop.store.update("reviews", changed, content=f"{rng.random()}")
+
+    for _ in range(rng.randrange(2, 7)):
+        for _ in range(rng.randrange(3)):
+            scene.world.at.meanwhile[scene.world.at.passed + rng.randrange(2, 20)] = change
+        scene.run()
+        change()
+        scene.time.passes(rng.choice((0.3, 20, 100, 900)))
+    for _ in range(2):
+        scene.time.passes(100)
+        scene.run()
+    assert scene.present() <= set(scene.landed())
+    texts = Counter(found.text for found in scene.world.bucket.landed())
+    assert max(texts.values()) == 1
+    assert scene.shop.store.text("reviews", changed, "nl") in {text.decode() for text in texts}
+
+
 def finish(scene: Scene) -> None:
     """Let the dates be right again, and check that two more runs have everything, each state once."""
     scene.dated.shift = lambda: 0.0
@@ -244,6 +271,17 @@ def test_a_shop_whose_clock_is_ahead_of_ours_is_read_up_to_its_own_time() -> Non
 
     assert (result["records"], result["verified"]) == (1, True)
     assert changed_after(scene) == 1
+
+
+def test_a_record_that_changes_twice_within_a_second_is_stored_twice_though_the_dates_are_ahead_of_the_shop() -> None:
+    scene = Scene(random.Random(1), ahead=-30.0)
+    scene.dated.shift = lambda: 30.0
+    scene.run()
+    changed = scene.shop.store.ids("reviews")[0]
+
+    for content in ("first", "second"):
+        scene.shop.store.update("reviews", changed, content=content, at=OPENING - 30)
+        assert scene.run()["records"] == 1
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 50])
@@ -339,7 +377,12 @@ def test_dates_a_year_behind_do_not_stop_a_subscription() -> None:
     assert parse_time(until).timestamp() > OPENING + 600
 
 
-WORLDS = {"wrong dates": wrong_dates, "wrong clocks": wrong_clocks, "clocks set back": clocks_set_back}
+WORLDS = {
+    "wrong dates": wrong_dates,
+    "wrong clocks": wrong_clocks,
+    "clocks set back": clocks_set_back,
+    "dates ahead": dates_ahead,
+}
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)

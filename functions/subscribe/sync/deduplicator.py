@@ -77,8 +77,8 @@ class Deduplicator:
     def _recent_of(self, named: Mapping[str, Record], read: Read) -> dict[str, str]:
         """Return the times of change, by name, of the records that the next run may read again.
 
-        A record that has just changed may change again within the same second, and a malformed time shows no change.
-        The name of such a record has a digest.
+        A change may be seen up to `LOOKBACK` late, so a record that changed since then may change again within the same
+        second. A malformed time shows no change. The name of such a record has a digest.
         """
         passed, mark = self._state.surely_passed, NEVER_UPDATED if may_be_read_by_creation(read) else ""
         recent = {
@@ -89,7 +89,7 @@ class Deduplicator:
         if not self._state.remembers_all:
             recent = keep_recent(recent, passed - LOOKBACK)
         return {
-            _with_digest(name, named[name]) if _may_change_unseen(named[name], passed) else name: changed
+            _with_digest(name, named[name]) if _may_change_unseen(named[name], passed - LOOKBACK) else name: changed
             for name, changed in recent.items()
         }
 
