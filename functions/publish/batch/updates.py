@@ -155,7 +155,7 @@ class UpdateSender:
         except Exception as error:
             failure = refusal(error)
         outcomes: dict[int, Outcome] = {}
-        for update in (*updates, *sent):
+        for update in (*updates, *sent):  # the outcome of a sent update replaces its `unchanged`
             outcomes |= _outcomes(update, failure)
         return outcomes
 
