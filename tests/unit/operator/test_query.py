@@ -193,6 +193,15 @@ def test_only_runs_since_a_day_and_of_a_connection_are_read(
     assert capsys.readouterr().err == "connector: no finished run of orders in these days and connections\n"
 
 
+def test_a_run_may_have_an_equals_sign_in_its_id(tmp_path: Path, ask: Ask) -> None:
+    for run_id in ("a", "date=1", "connection=x=y"):
+        store_run(into(tmp_path), run_id, "2026-11-01T00:00:00Z", [order(1, None)])
+
+    rows = ask("SELECT run_id, connection, lang, date FROM orders ORDER BY ALL")
+    assert [row.pop("run_id") for row in rows] == ["a", "connection=x=y", "date=1"]
+    assert rows == [{"connection": "default", "lang": "nl", "date": "2026-11-01"}] * 3
+
+
 def test_a_query_with_a_date_opens_the_parts_of_that_date_only(tmp_path: Path, ask: Ask) -> None:
     put = into(tmp_path)
     for number in (1, 2, 3):

@@ -37,6 +37,9 @@ _AT_ONCE = 10_000
 
 _LONGEST_LINE = 16 * 1024 * 1024
 
+_FOLDERS = "/connection=([^/]+)/entity=[^/]+/lang=([^/]+)/date=([^/]+)/"
+"""The folders of a part. With `hive_partitioning`, DuckDB would refuse a run id that has an equals sign."""
+
 _HALF_PAIRS = r"(\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 """Escapes of surrogates. The first group matches whole pairs and other escapes; the rest is half a pair, which JSON
 allows and DuckDB refuses."""
@@ -166,10 +169,12 @@ def _files_view(files: list[str]) -> str:
         columns = "'' AS connection, '' AS lang, '' AS \"date\", '' AS \"$path\", '' AS json"
         return f"SELECT {columns} WHERE false"
     listed = ",\n  ".join(quoted(file) for file in files)
-    return f"""SELECT connection, lang, "date", filename AS "$path",
+    names = ("connection", "lang", '"date"')
+    columns = ", ".join(f"regexp_extract(filename, '{_FOLDERS}', {n}) AS {name}" for n, name in enumerate(names, 1))
+    return f"""SELECT {columns}, filename AS "$path",
   CASE WHEN json_valid(json) THEN json ELSE regexp_replace(json, '{_HALF_PAIRS}', '\\1', 'g') END AS json
 FROM read_csv([
   {listed}
   ], columns = {{'json': 'VARCHAR'}}, auto_detect = false, header = false, delim = E'\\x01', quote = '', escape = '',
   new_line = '\\n', max_line_size = {_LONGEST_LINE}, buffer_size = {2 * _LONGEST_LINE}, compression = 'gzip',
-  filename = true, hive_partitioning = true, hive_types_autocast = false)"""
+  filename = true, hive_partitioning = false)"""
