@@ -107,24 +107,26 @@ def _count(number: int, noun: str) -> str:
 
 def _actions(actions: Sequence[Mapping[str, Any]]) -> str:
     items = []
-    for one in actions:
-        command = f"<code>{_text(one['command'])}</code>" if one["command"] else ""
-        items.append(f'<li class="{one["level"]}"><b>{_text(one["what"])}</b>: {_text(one["why"])}{command}</li>')
+    for action in actions:
+        command = f"<code>{_text(action['command'])}</code>" if action["command"] else ""
+        items.append(
+            f'<li class="{action["level"]}"><b>{_text(action["what"])}</b>: {_text(action["why"])}{command}</li>'
+        )
     return f"<h2>Needs action</h2><ul>{''.join(items)}</ul>" if items else ""
 
 
-def _subscription(one: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
-    level, run = one["level"], _run(one["last_run"], now) + _newest(one["newest_change_at"], now)
-    name = _text(f"{one['connection']}.{one['name']}")
-    entity = "" if one["entity"] == one["name"] else f"<br><small>{_text(one['entity'])}</small>"
-    hooks = "<br><small>webhooks</small>" if one["webhooks"] else ""
-    why = f"<br><small>{_text(one['why'])}</small>" if one["why"] not in ("", "paused") else ""
+def _subscription(row: Mapping[str, Any], days: Sequence[str], now: datetime) -> tuple[str, Sequence[str]]:
+    level, run = row["level"], _run(row["last_run"], now) + _newest(row["newest_change_at"], now)
+    name = _text(f"{row['connection']}.{row['name']}")
+    entity = "" if row["entity"] == row["name"] else f"<br><small>{_text(row['entity'])}</small>"
+    hooks = "<br><small>webhooks</small>" if row["webhooks"] else ""
+    why = f"<br><small>{_text(row['why'])}</small>" if row["why"] not in ("", "paused") else ""
     return level, (
         f"<b>{name}</b>{entity}{hooks}{_tag(level)}{why}",
         run,
-        _lag(one),
-        _chart(one["records_per_day"], one["runs"], days),
-        _next(one, now),
+        _lag(row),
+        _chart(row["records_per_day"], row["runs"], days),
+        _next(row, now),
     )
 
 
@@ -145,14 +147,14 @@ def _newest(changed: str | None, now: datetime) -> str:
     return f'<br><small title="{_text(changed)}">newest change {ago} ago</small>'
 
 
-def _next(one: Mapping[str, Any], now: datetime) -> str:
-    if one["next_run_at"]:
-        return _when(one["next_run_at"], now)
-    return f'<span class="soft">{"paused" if one["paused"] else "no schedule"}</span>'
+def _next(row: Mapping[str, Any], now: datetime) -> str:
+    if row["next_run_at"]:
+        return _when(row["next_run_at"], now)
+    return f'<span class="soft">{"paused" if row["paused"] else "no schedule"}</span>'
 
 
-def _lag(one: Mapping[str, Any]) -> str:
-    lag, allowed = one["lag_seconds"], one["allowed_lag_seconds"]
+def _lag(row: Mapping[str, Any]) -> str:
+    lag, allowed = row["lag_seconds"], row["allowed_lag_seconds"]
     if lag is None:
         return '<span class="soft">not known</span>'
     if not allowed:
@@ -195,16 +197,16 @@ def _bar(shares: Sequence[tuple[float, str]], width: int, label: str) -> str:
     )
 
 
-def _shop(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    level = one["level"]
-    why = f"<br><small>{_text(one['why'])}</small>" if one["why"] else ""
+def _shop(shop: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    level = shop["level"]
+    why = f"<br><small>{_text(shop['why'])}</small>" if shop["why"] else ""
     windows = "".join(
         f"{_text(each['name'])}: {each['used']:,} of {each['limit']:,} used, {each['remaining']:,} left"
         + _bar([_share(each["used"], each["limit"], _NEARLY_ALL)], 220, f"{each['name']} quota")
         + _users(each)
-        for each in one["quota"]
+        for each in shop["quota"]
     )
-    named = f"<b>{_text(one['connection'])}</b>{_tag(level)}{why}"
+    named = f"<b>{_text(shop['connection'])}</b>{_tag(level)}{why}"
     return level, (named, windows or '<span class="soft">not known</span>')
 
 
@@ -224,12 +226,12 @@ def _share(part: float, whole: float, most: float) -> tuple[float, str]:
     return min(1.0, share), "r" if share > most else "b"
 
 
-def _failure(one: Mapping[str, Any], now: datetime) -> tuple[str, Sequence[str]]:
-    detail = f"<br><small>{_text(one['detail'])}</small>" if one["detail"] else ""
-    command = f"{_link(one['link'], 'the execution in the console')}<code>{_text(one['command'])}</code>"
-    cause = f'<span class="tag">{_text(one["cause"])}</span>{detail}{command}'
-    messages, of = f"{one['messages']:,}", _text(", ".join(one["of"]))
-    return "red", (_text(one["queue"]), cause, messages, _when(one["oldest_at"], now), of)
+def _failure(failure: Mapping[str, Any], now: datetime) -> tuple[str, Sequence[str]]:
+    detail = f"<br><small>{_text(failure['detail'])}</small>" if failure["detail"] else ""
+    command = f"{_link(failure['link'], 'the execution in the console')}<code>{_text(failure['command'])}</code>"
+    cause = f'<span class="tag">{_text(failure["cause"])}</span>{detail}{command}'
+    messages, of = f"{failure['messages']:,}", _text(", ".join(failure["of"]))
+    return "red", (_text(failure["queue"]), cause, messages, _when(failure["oldest_at"], now), of)
 
 
 def _links(links: Mapping[str, str]) -> str:
@@ -245,13 +247,13 @@ def _link(address: str, name: str) -> str:
     return f' <a href="{_text(address)}">{_text(name)}</a>'
 
 
-def _arrival(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    total = one["changes"]
-    shares = [(one["webhook"] / total, "b"), (one["both"] / total, "m"), (one["poll"] / total, "p")]
-    text = f"{one['webhook']:,} by webhook, {one['both']:,} by both, {one['poll']:,} by schedule"
-    late = one["late_seconds"]
+def _arrival(arrival: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    total = arrival["changes"]
+    shares = [(arrival["webhook"] / total, "b"), (arrival["both"] / total, "m"), (arrival["poll"] / total, "p")]
+    text = f"{arrival['webhook']:,} by webhook, {arrival['both']:,} by both, {arrival['poll']:,} by schedule"
+    late = arrival["late_seconds"]
     how_late = f"half within {duration(late['p50'])}, 95 % within {duration(late['p95'])}" if late else ""
-    name = f"<b>{_text(one['connection'])}.{_text(one['subscription'])}</b>"
+    name = f"<b>{_text(arrival['connection'])}.{_text(arrival['subscription'])}</b>"
     return "", (name, text + _bar(shares, 220, text), how_late)
 
 

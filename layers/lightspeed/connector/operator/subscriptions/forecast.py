@@ -33,8 +33,9 @@ class _Load:
 
     def text(self, limit: str = "") -> str:
         """Return requests and money as text; the limit follows the requests."""
-        about = "more than" if self.uncounted else "about"
-        number = f"{about} {self.requests:,.0f}" if self.requests or not self.uncounted else "an unknown number of"
+        number = f"about {self.requests:,.0f}"
+        if self.uncounted:
+            number = f"more than {self.requests:,.0f}" if self.requests else "an unknown number of"
         return f"{number} requests a day{limit}; about ${dollars_a_month(self.runs):.2f} a month"
 
 
