@@ -292,7 +292,7 @@ class SometimesClosed:
         self.rng = rng
         self.chance = chance
 
-    def room(self) -> int:
+    def wait_for_room(self) -> int:
         if self.rng.random() < self.chance:
             raise Interrupted
         return self.rng.randrange(1, 40)

@@ -102,7 +102,7 @@ class ExistenceCheck:
             self.clock.sleep(max(0.0, began + APART_SECONDS - self.clock.monotonic()))
         second = {}
         if doubtful:
-            self.budget.room()
+            self.budget.wait_for_room()
             fresh = {"fields": "id"} if "fields" in self.endpoint.filter_names else {}
             second = self._ask_once(doubtful, fresh)
         answers = {

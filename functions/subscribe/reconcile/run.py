@@ -122,7 +122,7 @@ class Reconciliation(Run[ReconcileState]):
         if self._request.ids is not None:
             return self._check_ids(index, self._request.ids, started)
         if not state.listed:
-            self._budget.room()
+            self._budget.wait_for_room()
             self._read_list()
         reason = state.checkpoint.unverified_reason if state.checkpoint is not None else ""
         return f"the list could not be verified: {reason}" if reason else self._compare(index, started)
@@ -210,7 +210,7 @@ class Reconciliation(Run[ReconcileState]):
         for identity in present.sample():
             if self._state.trusted:
                 break
-            self._budget.room()
+            self._budget.wait_for_room()
             self._state.trusted = check.finds(identity)
         return self._state.trusted or not len(present)
 
@@ -221,7 +221,7 @@ class Reconciliation(Run[ReconcileState]):
         left = missing if last is None else (item for item in missing if sort_key(item[0]) > sort_key(last))
         while waiting := list(itertools.islice(left, _AT_ONCE)):
             while waiting:
-                room = max(1, self._budget.room() // check.requests_each)
+                room = max(1, self._budget.wait_for_room() // check.requests_each)
                 knows_quota = self._client.transport.requests_sent > self._requests_counted  # from the first answer on
                 room = room if knows_quota else 1
                 group, waiting = waiting[:room], waiting[room:]

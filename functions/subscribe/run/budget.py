@@ -52,7 +52,7 @@ class InvocationBudget:
         by_quota = UNBOUNDED if quota is None else quota.room(self._reserve_percent)
         return min(by_quota, self._left_by_time())
 
-    def room(self) -> int:
+    def wait_for_room(self) -> int:
         """Return how many requests may be sent now. Waits up to `PATIENCE_SECONDS` for the quota.
 
         Raises:

@@ -195,7 +195,7 @@ class Reader:
 
     def _read_pending(self, read: Read, children: ChildLists) -> Iterator[Step]:
         while pending := self.state.pending:
-            group = pending[: min(PARENTS_AT_ONCE, children.parents_within(self.budget.room()))]
+            group = pending[: min(PARENTS_AT_ONCE, children.parents_within(self.budget.wait_for_room()))]
             if self._is_full():
                 yield Step(stopped=True)
                 return

@@ -174,7 +174,7 @@ class SyncRun(Run[SyncState]):
             if state.room(self._request.max_records) == 0:
                 self._apply(Step(stopped=True))
                 break
-            self._budget.room()
+            self._budget.wait_for_room()
             read = self._reads[state.position]
             self._read(read)
             self._add_read_ids(read)

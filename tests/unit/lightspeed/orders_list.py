@@ -89,7 +89,7 @@ class Budget:
         self.rooms = room
         self.slowest = 0.0
 
-    def room(self) -> int:
+    def wait_for_room(self) -> int:
         return self.rooms
 
     def left(self) -> int:

@@ -40,10 +40,10 @@ class EndsAt(Budget):
         self.shop = shop
         self.requests = requests
 
-    def room(self) -> int:
+    def wait_for_room(self) -> int:
         if len(self.shop.sent) == self.requests:
             raise InterruptedError
-        return super().room()
+        return super().wait_for_room()
 
 
 def asked(shop: Shop) -> str:
@@ -269,9 +269,9 @@ def test_a_part_of_fewer_rows_than_counted_is_read_twice_and_then_cut() -> None:
     shop.counted = lambda rows: 8 if rows == 7 else rows
 
     class Looked(Budget):
-        def room(self) -> int:
+        def wait_for_room(self) -> int:
             looked.append(len(shop.sent))
-            return super().room()
+            return super().wait_for_room()
 
     found, checkpoint = read(shop, budget=Looked())
 

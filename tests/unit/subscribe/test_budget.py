@@ -46,26 +46,26 @@ def budget(
 def test_a_shop_without_a_quota_and_without_a_page_yet_sets_no_bound() -> None:
     found, clock = budget(quota=False)
 
-    assert (found.room(), found.left(), clock.slept) == (UNBOUNDED, UNBOUNDED, [])
+    assert (found.wait_for_room(), found.left(), clock.slept) == (UNBOUNDED, UNBOUNDED, [])
 
 
 def test_the_quota_sets_a_bound() -> None:
     found, clock = budget(room=7)
 
-    assert (found.room(), found.left(), clock.slept) == (7, 7, [])
+    assert (found.wait_for_room(), found.left(), clock.slept) == (7, 7, [])
 
 
 def test_a_short_wait_for_the_quota_is_waited_out_and_gives_room_for_a_page_and_its_count() -> None:
     found, clock = budget(wait=PATIENCE_SECONDS, room=0)
 
-    assert (found.room(), clock.slept) == (2, [5])
+    assert (found.wait_for_room(), clock.slept) == (2, [5])
 
 
 def test_a_long_wait_for_the_quota_ends_the_invocation() -> None:
     found, clock = budget(wait=PATIENCE_SECONDS + 1)
 
     with pytest.raises(Suspend) as error:
-        found.room()
+        found.wait_for_room()
 
     assert (error.value.resume_after_seconds, clock.slept) == (6, [])
 
@@ -89,8 +89,8 @@ def test_the_slowest_page_decides_how_many_more_fit_into_the_time(remaining: flo
 
     assert found.left() == left
     if left:
-        assert found.room() == left
+        assert found.wait_for_room() == left
     else:
         with pytest.raises(Suspend) as error:
-            found.room()
+            found.wait_for_room()
         assert error.value.resume_after_seconds == 0

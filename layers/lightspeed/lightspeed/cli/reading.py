@@ -24,8 +24,8 @@ class WholeQuota:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def room(self) -> int:
-        """Return how many requests may be sent now. If the wait would be too long, they are sent and get a 429."""
+    def wait_for_room(self) -> int:
+        """Return how many requests may be sent. If the wait would be too long, they are sent at once and get a 429."""
         quota = self._transport.quota
         wait = 0 if quota is None else quota.wait_seconds(needed=_PAGE_AND_COUNT)
         if not wait:

@@ -11,8 +11,11 @@ UNBOUNDED = 1 << 30
 class RequestBudget(Protocol):
     """Decides how many requests a reading may send now."""
 
-    def room(self) -> int:
-        """Return how many requests may be sent now, at least 1; raise an exception if the invocation must end."""
+    def wait_for_room(self) -> int:
+        """Return how many requests may be sent, at least 1.
+
+        May wait for the shop's quota. Raises an exception if the invocation must end instead.
+        """
         ...
 
     def left(self) -> int:
@@ -27,7 +30,7 @@ class RequestBudget(Protocol):
 class UnlimitedBudget:
     """A budget without a bound."""
 
-    def room(self) -> int:
+    def wait_for_room(self) -> int:
         """Return `UNBOUNDED`."""
         return UNBOUNDED
 

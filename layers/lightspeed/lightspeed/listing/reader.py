@@ -196,7 +196,7 @@ class ListReader(Generic[_Processed]):
         try:
             while checkpoint.rows_left:
                 if batch is None:
-                    room = self._budget.room()  # ends the invocation if there is none
+                    room = self._budget.wait_for_room()
                     if checkpoint.fits_one_page:
                         yield self._read_only_page()
                         continue

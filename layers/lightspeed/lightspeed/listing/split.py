@@ -150,7 +150,7 @@ class SplitReader(Generic[_Processed]):
             if split.count_before is None:
                 self._begin()
             while split.parts:
-                self._budget.room()
+                self._budget.wait_for_room()
                 part = _Part.unpack(split.parts[-1])
                 if split.next_page:
                     yield from self._read_there_and_back(part)
@@ -172,7 +172,7 @@ class SplitReader(Generic[_Processed]):
     def _begin(self) -> None:
         """Take the count that the reading starts from; the first part is the whole window."""
         checkpoint, split = self.checkpoint, self._split
-        self._budget.room()
+        self._budget.wait_for_room()
         checkpoint.limit = self._list.limit
         split.parts = [self._whole.pack()]
         split.count_before = checkpoint.count_before = checkpoint.count_after = self._list.count()
@@ -206,7 +206,7 @@ class SplitReader(Generic[_Processed]):
         split = self._split
         counted = self._count(part)
         while split.next_page:
-            self._budget.room()
+            self._budget.wait_for_room()
             records = self._records(part, abs(split.next_page))
             if split.next_page < 0:  # rows without an id were kept on the way there
                 records = [record for record in records if record.id is not None]
@@ -229,7 +229,7 @@ class SplitReader(Generic[_Processed]):
                 return records, expected, False
         for attempt in range(MAX_PART_ATTEMPTS):
             if attempt:
-                self._budget.room()
+                self._budget.wait_for_room()
             counted = 0 if split.unsure else self._count(part)
             records = self._first_page(part)
             if len(records) >= self._full:
@@ -314,7 +314,7 @@ class SplitReader(Generic[_Processed]):
         records: list[Record] = []
         idle = 0
         for _ in range(MAX_ROUNDS):
-            self._budget.room()
+            self._budget.wait_for_room()
             before, records = len(found), self._read_round(part, counted)
             found |= _by_id(records)
             count = self._count(part)

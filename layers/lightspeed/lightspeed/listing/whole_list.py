@@ -116,7 +116,7 @@ class WholeList:
             changed = {parent.id: parent.changed_at for parent in page if parent.id is not None}
             parents = list(changed)
             while parents:
-                most = min(PARENTS_AT_ONCE, children.parents_within(self.budget.room()))
+                most = min(PARENTS_AT_ONCE, children.parents_within(self.budget.wait_for_room()))
                 group, parents = parents[:most], parents[most:]
                 rows, long = children.read(group)
                 yield self._with_change(rows, changed)
