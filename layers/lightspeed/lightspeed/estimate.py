@@ -56,7 +56,6 @@ class Reading:
     Attributes:
         operation: `get`, `list`, or `each`: the nested records of every parent.
         entity: The entity whose list is read: the parent for `each`.
-        language: The language to read in.
         rows: The shop's count, of parents for `each`; `None` for one record, and for a list without pages and count.
         stable: Whether a window ensures that no row enters the list while it is read.
         limit: Rows per page.

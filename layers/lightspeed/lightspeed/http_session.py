@@ -59,7 +59,6 @@ class Attempt:
         may_be_sent: Whether the shop may have seen the request; `exchange` sets it to false until a connection is made.
 
     Args:
-        clock: The time.
         seconds: The time for the connection and the whole answer, from now on.
         idle_seconds: The longest wait for the next bytes of the answer.
     """

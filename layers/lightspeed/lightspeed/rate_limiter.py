@@ -40,7 +40,6 @@ class RateLimiter:
     """Lets at most `REQUESTS_PER_SECOND` requests through in any second. Safe to share between threads.
 
     Args:
-        clock: Time for the pace.
         share: The part of the limit for this process, if other processes send to the same shop too.
     """
 

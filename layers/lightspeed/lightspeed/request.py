@@ -55,8 +55,6 @@ class Request:
 
     Attributes:
         entity: Catalogue name, for unwrapping the answer.
-        operation: Name of the operation.
-        method: The HTTP verb.
         path: The path after the origin, percent-encoded, such as `/nl/orders/7.json`.
         query: The query before encoding.
         body: JSON text, whole or in pieces; `None` for none.

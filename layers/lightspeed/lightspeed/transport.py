@@ -123,23 +123,20 @@ class Transport:
 
     Attributes:
         connection: The settings in use; `renew` replaces them after a 401 or if no connection can be made.
-        clock: Time for pacing, waiting and deadlines.
+        clock: Time for pacing, waiting and deadlines; the machine's by default.
         quota: The quota by the latest answers; `None` before the first answer that gives it.
         shop_clock: The shop's clock by the `Date` headers of its answers, errors included.
         requests_sent: Requests that were sent so far, retries included.
         rate_limited: How many of them were answered with 429.
-        request_id: The caller's id, which every request carries; empty if there is none.
+        request_id: The caller's id, which every request carries as `X-Request-Id`; empty if there is none.
 
     Args:
-        connection: The shop's address and credentials.
         renew: Reads the settings again; called at most once for a request.
-        clock: The machine's clock by default.
         limiter: Paces requests, also those of other processes. By default, this session is paced alone.
         remaining_seconds: How long the caller may still run; bounds timeouts and retries.
         patience_seconds: The longest wait for 429 answers, over all tries of one request.
         threads: How many threads will send at once.
         max_body_bytes: The most bytes of an answer's body, before and after decompression.
-        request_id: The caller's id, sent as `X-Request-Id`; empty sends none.
     """
 
     def __init__(  # noqa: PLR0913 - the shop and the caller's limits

@@ -51,10 +51,8 @@ class ChildLists:
         unproved: Parents whose list changed while it was read, so that some of its records may be missing.
 
     Args:
-        client: The shop's client.
         endpoint: The nested entity.
         parameters: Its path, with `ALL_PARENTS` for the parent, and its query.
-        language: The language to read in.
     """
 
     def __init__(self, client: Client, endpoint: Endpoint, parameters: Parameters, language: str) -> None:

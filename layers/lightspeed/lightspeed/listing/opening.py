@@ -57,7 +57,6 @@ class Opening(NamedTuple, Generic[_Processed]):
 
     Attributes:
         reader: The reader of its list; the first count is taken.
-        end: The window's end.
         opened: The time by our clock when the window was opened.
         closed: Whether the end has passed for the shop, as far as is known.
     """

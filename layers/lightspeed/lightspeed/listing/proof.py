@@ -106,8 +106,6 @@ class ListProof:
         ids: The ids that were read.
 
     Args:
-        shop_list: The list.
-        checkpoint: The progress of the reading.
         stable: Whether no row can enter the list while it is read, because a window closes it.
         recoverable: Whether the caller reads a stable list again in parts if its pages do not prove it. If not, the
             checkpoint gets the reason.

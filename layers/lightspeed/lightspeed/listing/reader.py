@@ -87,11 +87,9 @@ class ListReader(Generic[_Processed]):
     """Reads one list, from the last page to the first.
 
     Args:
-        shop_list: The list.
         stable: Whether no row can enter the list while it is read.
         checkpoint: Where to go on; the reader stores its progress there.
         process: Called with the new records of a page, in a fetching thread; `pages` yields its result.
-        budget: Decides how far to read.
         max_pages: The most pages between two counts.
         read_ahead: Whether to ask for the next batch while one is counted and yielded. Twice as many pages are then
             held. Not for a reading that may end early: it would ask for those pages in vain.

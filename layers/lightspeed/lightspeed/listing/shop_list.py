@@ -25,10 +25,7 @@ class ShopList:
     """One list of the shop, with its parameters and its window.
 
     Attributes:
-        client: The shop's client.
-        endpoint: The list's row in the catalogue.
         parameters: Path and query; a `limit` in the query is the page size.
-        language: The language to read in.
         window: The window, or `None` if the list has no time filter.
     """
 

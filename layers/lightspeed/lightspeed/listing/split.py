@@ -111,7 +111,6 @@ class SplitReader(Generic[_Processed]):
         shop_list: The list, of a closed window.
         checkpoint: Where to go on; the reader stores its progress there and in `checkpoint.split`.
         process: Called with the records of a part; `pages` yields its result.
-        budget: Decides how far to read.
 
     Raises:
         ValueError: The list has no window.

@@ -30,9 +30,7 @@ class WholeList:
 
     Attributes:
         client: The shop's client. The window and all waits go by the clock of its transport.
-        endpoint: The list's row.
         parameters: Path and query; the id `ALL_PARENTS` stands for every parent.
-        budget: Decides how far to read.
         start: The start of an incremental window; `None` for the beginning.
         followed_by: The member with a record's time of change, if the reading follows changes. A nested record gets its
             parent's time of change under this name. `None` reads the whole list.

@@ -26,7 +26,6 @@ class Stream:
 
     Attributes:
         name: The entity's name, with `_` for `/`.
-        endpoint: The list's row.
         schema: The schema of its records.
         replication_key: The field that the bookmark follows; `None` if every run reads the whole list. The records of a
             nested list follow their parent's time of change.

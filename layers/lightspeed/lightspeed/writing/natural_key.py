@@ -62,8 +62,6 @@ class NaturalKey:
         values: The value of each filter, from the payload.
 
     Args:
-        client: The shop's client.
-        endpoint: The entity's row.
         names: Filters of the entity, at least one.
         parameters: The parameters of the create.
 
