@@ -141,7 +141,7 @@ class Client:
             if page.records and page.records == last:
                 raise UnexpectedResponse("the shop gave the same page twice", status=200, **_facts(request))
             yield page
-            if len(page.records) + len(page.rejects) < int(request.query["limit"]):
+            if page.rows < int(request.query["limit"]):
                 return
             last = page.records
             query["page"] = int(request.query["page"]) + 1

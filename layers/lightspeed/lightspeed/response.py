@@ -96,6 +96,11 @@ class Page(NamedTuple):
     rejects: list[Reject]
     is_usual: bool = True
 
+    @property
+    def rows(self) -> int:
+        """The number of rows, rejects included."""
+        return len(self.records) + len(self.rejects)
+
 
 def check_values(body: bytes) -> None:
     """Check that the values of a body fit into memory: 64 KB of gzip can hold twenty million rows.

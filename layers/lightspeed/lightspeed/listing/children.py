@@ -156,12 +156,12 @@ class ChildLists:
         limit = {"limit": PAGE_LIMIT} if "limit" in self._endpoint.filter_names else {}
         query = {**self._parameters.query, **limit}
         page = self._client.page(self._request(name, "list", Parameters(path, query)))
-        rows = len(page.records) + len(page.rejects)
-        has_all = rows < min(self.rows_given, DEFAULT_LIMIT) if rows else page.is_usual
+        has_all = page.rows < min(self.rows_given, DEFAULT_LIMIT) if page.rows else page.is_usual
         if not limit or has_all:
             return page
         filters = {key: value for key, value in self._parameters.query.items() if key not in ("limit", "fields")}
-        if rows >= PAGE_LIMIT or self._client.count(self._request(name, "count", Parameters(path, filters))) != rows:
+        count = self._request(name, "count", Parameters(path, filters))
+        if page.rows >= PAGE_LIMIT or self._client.count(count) != page.rows:
             return None
         again = self._client.page(self._request(name, "list", Parameters(path, query)))
         return page if _ids_of(page) == _ids_of(again) else None

@@ -145,7 +145,7 @@ class ListProof:
         if count % checkpoint.limit and checkpoint.limit == self._list.limit:
             return
         page = self._list.page(count // checkpoint.limit + 1, checkpoint.limit)
-        if len(page.records) + len(page.rejects) > count % checkpoint.limit:
+        if page.rows > count % checkpoint.limit:
             self.raise_or_note(f"the shop counts {count} records, but more follow")
 
     def add_page(self, page: PageFacts) -> None:

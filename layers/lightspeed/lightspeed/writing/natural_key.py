@@ -185,7 +185,7 @@ class NaturalKey:
 
     def _may_be_on_later_page(self, page: Page, *, found: bool) -> bool:
         """Whether a later page may hold the record; a shop may return fewer rows than it is asked for."""
-        if len(page.records) + len(page.rejects) >= PAGE_LIMIT:
+        if page.rows >= PAGE_LIMIT:
             return True
         if found or "page" not in self._endpoint.filter_names:
             return False
