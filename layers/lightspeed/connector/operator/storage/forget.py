@@ -108,10 +108,10 @@ class Forgetting:
             OperationFailed: A version is left, or a run or a file under way still has the data.
         """
         connection, entity = self._subject.connection, self._subject.entity
+        known: dict[str, Set[str]] = {}
         if entity:
             self._finish_decided_runs()
-            for name, member in self._subject.members.items():
-                self._remove_from_runs(name, member)
+            known = {name: self._remove_from_runs(name, member) for name, member in self._subject.members.items()}
             self._delete_where(f"events/connection={connection}/entity={entity}/", self._subject.has_webhook)
             self._delete_where(f"state/connection={connection}/", self._subject.has_id_index)
         else:
@@ -119,6 +119,8 @@ class Forgetting:
         self._remove_from_files()
         self._remove_from_failure_queues()
         self._remove_from_table()
+        for name, manifests in known.items():
+            self._find_late_runs(name, self._subject.members[name], manifests)
         if self._under_way:
             some = ", ".join(self._under_way[:3])
             raise OperationFailed(f"still in use, and so not deleted: {some}. Call again when nothing uses it")
@@ -204,10 +206,13 @@ class Forgetting:
         if not self._dry_run:
             self._bucket.delete(versions)
 
-    def _remove_from_runs(self, entity: str, member: str) -> None:
+    def _remove_from_runs(self, entity: str, member: str) -> Set[str]:
         """Take the record out of the runs of an entity, and delete every other version that holds it.
 
         Two manifests may name the same part: that of a run, and that of its compacted day. So parts are deleted last.
+
+        Returns:
+            The keys of the manifests that were read.
         """
         folder = entity_folder(self._subject.connection, entity)
         keys = sorted({version.key for version in self._bucket.under(MANIFESTS + folder)})
@@ -230,16 +235,17 @@ class Forgetting:
             for key in () if self._dry_run else {version.key for version in versions}.difference(self._under_way):
                 if any(not version.is_marker for version in self._bucket.of(key)):
                     raise OperationFailed(f"versions of {key} are left: something writes them. Call again")
-        self._find_late_runs(folder, member, manifests.keys())
+        return manifests.keys()
 
-    def _find_late_runs(self, folder: str, member: str, known: Set[str]) -> None:
+    def _find_late_runs(self, entity: str, member: str, known: Set[str]) -> None:
         """Note the parts with the record of runs that finished during this call.
 
         Args:
-            folder: The folders of the entity's runs.
+            entity: The entity of the runs.
             member: The member that holds the record's id.
             known: The keys of the manifests that were read.
         """
+        folder = entity_folder(self._subject.connection, entity)
         for key in sorted({item["Key"] for item in self._bucket.objects(MANIFESTS + folder)} - known):
             manifest = self._bucket.read_json(key) or {}
             for name, kind in _KINDS.items():
