@@ -37,14 +37,14 @@ from lightspeed.numbers import Exact
 _OF_JSONATA = [
     "sum", "count", "max", "min", "average", "substring", "substringBefore", "substringAfter", "lowercase",
     "uppercase", "length", "trim", "contains", "formatNumber", "formatBase", "formatInteger", "parseInteger",
-    "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce", "sift",
+    "floor", "ceil", "round", "abs", "sqrt", "power", "boolean", "not", "single", "reduce",
     "keys", "exists", "merge", "reverse", "error", "assert", "type", "sort", "base64encode", "base64decode",
     "encodeUrlComponent", "encodeUrl", "decodeUrlComponent", "decodeUrl", "fromMillis",
 ]
 # fmt: on
 
 _NOTHING_FOR_NOTHING = frozenset(
-    ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "shuffle", "hash")
+    ("number", "pad", "join", "replace", "split", "match", "each", "map", "filter", "sift", "shuffle", "hash")
 )
 """Functions that return nothing if their first argument is nothing."""
 
@@ -261,6 +261,14 @@ def _filter(array: Any, function: Any) -> Any:
     return Utils.create_sequence_from_iter(itertools.compress(array, map(Jsonata.boolize, results)))
 
 
+def _sift(value: Any, function: Any) -> Any:
+    members = value.items()
+    results = _call_for_each(function, value.values(), value.keys(), value) if members else []
+    found = dict(itertools.compress(members, map(Jsonata.boolize, results)))
+    current_meter().items(len(found))
+    return found or None
+
+
 def _zip(*arrays: Any) -> Any:
     if any(array is None for array in arrays):
         return []
@@ -346,6 +354,7 @@ _OWN: list[tuple[str, str, Callable[..., Any], int]] = [
     ("each", "<o-f:a>", _each, 2),
     ("map", "<af>", _map, 2),
     ("filter", "<af>", _filter, 2),
+    ("sift", "<o-f?:o>", _sift, 2),
     ("zip", "<a+>", _zip, 0),
     ("spread", "<x-:a<o>>", _spread, 1),
     ("distinct", "<x:x>", _distinct, 1),
