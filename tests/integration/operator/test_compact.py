@@ -208,6 +208,16 @@ def test_days_that_are_not_closed_and_runs_of_other_transformers_are_left(world:
     assert "2026-11-22 is not closed yet; the last closed day is 2026-11-21" in world.capsys.readouterr().err
 
 
+def test_a_run_that_only_has_the_name_of_a_compacted_day_stops_no_other_day(world: World) -> None:
+    for day in (DAY, "2026-11-02"):
+        for run_id in ("a", "b", f"{DAY}-compact"):
+            store_run(world.put, run_id, f"{day}T00:00:00Z", [{"id": 1, "in": run_id}])
+
+    assert world.run("compact") == 0
+    assert len(world.keys(f"manifests/connection=default/entity=orders/lang=nl/date={DAY}/")) == 3
+    assert "2026-11-02: 3 runs became one" in world.capsys.readouterr().out
+
+
 def test_a_call_that_finds_nothing_says_so(world: World) -> None:
     assert world.run("compact") == 0
 

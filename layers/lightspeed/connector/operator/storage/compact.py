@@ -203,9 +203,11 @@ class Compaction:
 
     def _delete_replaced(self, manifest: dict[str, Any], bodies: dict[str, bytes]) -> None:
         """Delete the objects that a compacted run replaced an hour ago: parts first, then manifests."""
+        left = [key for key in manifest.get("replaces", ()) if key in bodies]
+        if not left or self.dry_run:
+            return
         written = datetime.fromisoformat(manifest["rewritten"][0]["at"]).timestamp()
-        left = [key for key in manifest["replaces"] if key in bodies]
-        if not left or self.clock.time() < written + KEPT_SECONDS or self.dry_run:
+        if self.clock.time() < written + KEPT_SECONDS:
             return
         self.found = True
         for key in left:
