@@ -28,6 +28,7 @@ class Shop:
         slowness: Seconds that each count takes.
         found: How many records a look at a stretch gives.
         beyond: Seconds by which such a record is later than the stretch.
+        is_first: Whether such a record has the first second of the stretch instead.
     """
 
     def __init__(self, skews: Sequence[float | None], found: int = 0, *, filters: bool = True) -> None:
@@ -38,6 +39,7 @@ class Shop:
         self.found = found
         self.filters = filters
         self.beyond = 0
+        self.is_first = False
         self.slowness = 0.0
         self.clock = FakeClock()
         self.opened: list[tuple[float, bool]] = []
@@ -56,7 +58,7 @@ class Shop:
         assert (number, limit) == (1, 1)
         ends = [datetime.fromisoformat(query[f"updated_at_{edge}"]).replace(tzinfo=UTC) for edge in ("min", "max")]
         self.between.append((_after(ends[0]), _after(ends[1])))
-        changed = ends[1] + timedelta(seconds=self.beyond)
+        changed = ends[0] if self.is_first else ends[1] + timedelta(seconds=self.beyond)
         return Page([json.dumps({"id": 1, "updatedAt": changed.isoformat()}).encode()] * self.found, [])
 
     def open(self, start: datetime | None = None) -> tuple[float, bool]:
@@ -101,6 +103,17 @@ def test_a_date_that_is_little_ahead_is_not_believed_without_a_record_that_shows
     assert shop.open() == (0, True)
     assert shop.opened == [(0, True)]
     assert shop.between == [(SKEW.total_seconds() + 5, skew + 5)]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.8])
+def test_a_record_of_the_first_second_that_the_shop_is_asked_for_shows_that_its_dates_are_right(
+    fraction: float,
+) -> None:
+    shop = Shop([3600.0] * 5, found=1)
+    shop.is_first = True
+    shop.clock.advance(fraction)
+
+    assert shop.open() == (3600 + fraction, True)
 
 
 @pytest.mark.parametrize("skew", [30.0, 3600.0])

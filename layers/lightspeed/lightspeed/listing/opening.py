@@ -43,6 +43,7 @@ DIFFERENT_TIMES = (
 )
 """The reason why a run is not verified if its window may not have been closed."""
 
+_ALMOST_A_SECOND = timedelta(seconds=1) - timedelta.resolution
 _NEAR_COUNTS = 3
 """From this count on, an end within `TOLERANCE` of the latest date is near enough."""
 
@@ -186,7 +187,7 @@ def _has_record_between(reader: ListReader[_Processed], earlier: datetime, later
     window = shop_list.window
     if window is None:
         return None
-    start = earlier + SETTLING_LAG
+    start = (earlier + SETTLING_LAG + _ALMOST_A_SECOND).replace(microsecond=0)  # filters take whole seconds
     asked = Window(window.by, start if window.start is None else max(window.start, start), later)
     if asked.start is None or asked.start >= later:
         return None
