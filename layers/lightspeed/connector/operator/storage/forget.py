@@ -16,7 +16,7 @@ Examples:
 
 Stop the schedules and webhooks of the shop first, because a run reads again the records that the shop still has. Name
 each record of a person: the customer, and each order, invoice, quote, return, ticket and review. A second call finds
-nothing.
+nothing. The command finds records by the shop's id. So it misses a record that a transformer stored without the id.
 """
 
 from __future__ import annotations
