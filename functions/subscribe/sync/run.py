@@ -281,10 +281,9 @@ class SyncRun(Run[SyncState]):
             state.leave_unverified(
                 "the shop's time is before the bookmark, so changes may be missing; mode full reads them"
             )
-        if self._is_set_back(state.start):
-            state.leave_unverified(
-                "the shop's clock was set back since the last run, so changes may be missing; mode full reads them"
-            )
+        if self._is_set_back(state.start):  # another reason may promise that the next run reads what is missing
+            why = "the shop's clock was set back since the last run, so changes may be missing; mode full reads them"
+            state.unverified_reason = "; ".join(filter(None, [state.unverified_reason, why]))
 
     def _is_set_back(self, start: datetime) -> bool:
         """Whether a change that was made after the last run read may have a time before this run's window.
