@@ -185,7 +185,7 @@ def clocks_set_back(seed: int) -> None:
             scene.clock.advance(-rng.choice((10, 50, 70, 130, 300, 900, 7200)))
             scene.change()
         scene.time.passes(rng.choice((100, 400, 900, 8000)))
-    assert max(scene.landed().values()) == 1
+    assert max(Counter(found.text for found in scene.world.bucket.landed()).values()) == 1  # a second may come twice
 
 
 def dates_ahead(seed: int) -> None:
