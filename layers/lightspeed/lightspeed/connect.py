@@ -43,7 +43,7 @@ def open_socket(  # noqa: PLR0913 - the host, the limits, and two functions that
     Args:
         host: A name or an address, without brackets.
         port: The port.
-        connect_seconds: The longest wait for one address; also the timeout of the socket that is returned.
+        connect_seconds: The longest wait for one address; also bounds the timeout of the socket that is returned.
         seconds_left: Returns the time that is left, or raises `TimeoutError`.
         is_refused: Whether an address may not be connected to.
         options: Arguments of `setsockopt`.

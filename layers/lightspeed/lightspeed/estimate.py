@@ -2,8 +2,9 @@
 
 Each list is counted once. A list of `n` rows takes `ceil(n / limit)` pages and a count for each batch of pages; twice
 that if no time window closes it. The time is the larger of the answers' time and the time by the shop's limit per
-second, and the waits for its quota windows. Compared with the reader on a virtual clock, over 142 random shops: the
-number of requests is exact in 84 % of them and at most 2 % wrong in the others. The time is at most 4 % wrong in 90 %.
+second, plus the waits for its quota windows. Compared with the reader on a virtual clock, over 142 random shops: the
+number of requests is exact in 84 % of them and at most 2 % wrong in the others. The time is at most 4 % wrong in 90 %
+of them.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class RateShare(Protocol):
     def requests_per_second(self, busy: int) -> int:
         """Return how many requests this process may send in any second from now on, 0 to `REQUESTS_PER_SECOND`.
 
-        The limiter asks before every request, and every `SHARE_CHECK_SECONDS` while a request waits.
+        The limiter asks before every request, and at least every `SHARE_CHECK_SECONDS` while a request waits.
 
         Args:
             busy: How many requests this process sent in the last second.

@@ -45,7 +45,7 @@ MAX_VALUES = 500_000
 """The most values of an answer: twenty times those of a page of orders. Each takes up to 200 bytes of memory."""
 
 _FEW_BYTES = 2 * 1024 * 1024
-"""A body up to this size cannot have too many values. An error message of the shop is smaller."""
+"""The values of a body up to this size are not counted: about a million at most. An error of the shop is smaller."""
 
 
 class EnvelopeError(ValueError):
@@ -106,7 +106,7 @@ def check_values(body: bytes) -> None:
     """Check that the values of a body fit into memory: 64 KB of gzip can hold twenty million rows.
 
     Raises:
-        TooManyValues: The body has more than `MAX_VALUES` commas, those in texts included.
+        TooManyValues: A body of more than `_FEW_BYTES` has more than `MAX_VALUES` commas, those in texts included.
     """
     if len(body) > _FEW_BYTES and body.count(b",") > MAX_VALUES:
         raise TooManyValues(f"the answer has more than {MAX_VALUES:,} values")

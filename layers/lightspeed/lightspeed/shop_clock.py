@@ -18,8 +18,8 @@ class ShopClock:
     """How far the shop's clock is ahead of ours. Safe to share between threads.
 
     Attributes:
-        skew_seconds: By the latest believed date, which is close to our clock or to the date before it; 0 before the
-            first one.
+        skew_seconds: By the latest believed date. It is close to our clock, to the date before it, or to the believed
+            date before it. 0 before the first one.
         latest_skew_seconds: By the latest date, believed or not; 0 before the first one.
         dates: How many answers had a date; errors count as answers.
     """

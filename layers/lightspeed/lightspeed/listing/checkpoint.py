@@ -42,7 +42,7 @@ class ListCheckpoint:
         count_after: The shop's latest count.
         read: Different records that were read so far.
         sum: A sum of hashes of their ids, which does not depend on their order. It compares two passes.
-        limit: Rows per page; smaller after a page that was too slow.
+        limit: Rows per page; smaller after a page that was too slow or too large.
         ids: The ids read so far, packed: two to three bytes each if the list is in their order, otherwise up to eight.
         asked_again: Whether pages were asked for twice, so that a cache may have answered with an old page.
         repeated: Rows that came again and were dropped.

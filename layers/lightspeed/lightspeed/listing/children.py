@@ -39,7 +39,7 @@ DEFAULT_LIMIT = 50
 """Rows per page if the shop ignores `limit` (three independent clients agree)."""
 
 SMALL_PAGE = 10
-"""Every known list gives at least so many rows on a page. Most orders and products have fewer nested records."""
+"""No known list limits its pages to fewer rows. Most orders and products have fewer nested records."""
 
 
 class ChildLists:

@@ -5,8 +5,9 @@ A window is closed if its end has passed for the shop. Then no record can enter 
 1. A date that is more than a minute ahead of our clock needs three answers that agree on it. None may agree with our
    clock. A date that is more than a minute behind our clock needs two answers. If they do not agree, our clock decides.
 2. If they agree, the shop is asked for a record between both times, because records carry the shop's own time. Such a
-   record shows that the later time is right. Without one, the window ends by our clock. A date that is only some
-   seconds ahead needs such a record too: a proxy's clock may be ahead of the shop's.
+   record shows that the later time is right. Without one, the window ends by the earlier time. If the shop cannot be
+   asked, its dates count. A date that is only some seconds ahead is checked too: a proxy's clock may be ahead of the
+   shop's.
 3. A window that may end in the shop's future is open. The reader treats it as a list that rows may enter. The same
    holds for every window of a shop whose answers have no date.
 
@@ -125,7 +126,7 @@ def open_window(
     """
     shop = client.transport.shop_clock
     skews: list[float] = []
-    is_confirmed = False  # whether a record has shown that a date some seconds ahead is right
+    is_confirmed = False  # whether a date some seconds ahead was checked and counts
     for count in range(1, MAX_COUNTS + 1):
         dates = shop.dates
         opening = _open_to(end, client, read_to)

@@ -87,8 +87,8 @@ class PageFacts:
         rows: Rows on the page, all kinds together.
         ids: Ids of its new records, in order.
         repeated: Records that came before and were dropped.
-        rises: How often the time of change rises from one row to the next.
-        falls: How often the time of change falls from one row to the next.
+        rises: How often the time of change rises from one row to the next; 0 once `needs_turns` is false.
+        falls: How often the time of change falls from one row to the next; 0 once `needs_turns` is false.
     """
 
     number: int
@@ -317,7 +317,7 @@ class ListProof:
 def rises_and_falls(records: Sequence[Record]) -> tuple[int, int]:
     """Return how often the time of change rises and falls from one row to the next, without rows that have no time.
 
-    Texts with the same offset from UTC sort like their times. Other texts are parsed.
+    Texts with the same offset from UTC sort like their times. Other texts are parsed; if one is no time, both are 0.
     """
     texts = [record.changed_at for record in records if record.changed_at]
     if len({text[-_OFFSET:] for text in texts}) < 2:

@@ -200,7 +200,7 @@ def _text(value: str | bool | None) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """Return the id of a relation, which the shop writes as `{"resource": {"id": …}}`, or a scalar as it is."""
+    """Return the id of a relation, which the shop writes as `{"resource": {"id": …}}`, or a number or text as it is."""
     resource = value.get("resource") if isinstance(value, dict) else None
     if isinstance(resource, dict):
         return resource.get("id") or None

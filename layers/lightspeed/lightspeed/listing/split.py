@@ -303,7 +303,9 @@ class SplitReader(Generic[_Processed]):
         return [*found.values(), *(record for record in records if record.id is None)]
 
     def _read_rounds(self, part: _Part, counted: int) -> tuple[dict[int | str, Record], list[Record], int]:
-        """Read rounds of a dense part until all rows came, or until no round brings a new one.
+        """Read rounds of a dense part until all rows came.
+
+        Gives up after `MAX_ROUNDS`, after `MAX_IDLE_ROUNDS` without a new row, or after `MAX_DENSE_TRIES`.
 
         Returns:
             The records by id since the count last changed, the rows of the last round, and the count.

@@ -36,8 +36,8 @@ class WholeList:
             parent's time of change under this name. `None` reads the whole list.
         recoverable: Whether an unstable list is read again in parts.
         expected: How many records the shop counted; `None` before that, and for nested lists.
-        end: The time up to which the list is surely read; set after the last page. It is the window's end, or the
-            earliest time that the shop's answers give.
+        end: The time up to which the list is surely read; set after the last page. It is the window's end, or
+            earlier if the shop's answers give an earlier time.
         unverified_reason: Why it is not proved that every record was read; empty if it is.
         times_differ: Whether the shop's answers give different times, so that the window may not have been closed.
         unstable_reason: Why the list was read again in parts, so that records came twice; empty if it was not.

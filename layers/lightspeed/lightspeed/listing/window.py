@@ -50,7 +50,7 @@ class Window:
         return moment <= self.end and (self.start is None or moment >= self.start)
 
     def contains_all(self, times: Sequence[str]) -> bool:
-        """Whether all times, such as `2026-11-23T06:00:00+01:00`, lie in the window; false if one cannot be parsed.
+        """Whether all times, such as `2026-11-23T06:00:00+01:00`, are known to lie in the window.
 
         Texts with the same offset from UTC sort like their times, so only the first and last of each are parsed.
         """

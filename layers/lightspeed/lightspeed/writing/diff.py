@@ -50,7 +50,7 @@ def ignored_fields(answer: Mapping[str, Any], written: Mapping[str, Any]) -> lis
     """Return the written fields that the answer shows with another value, or not at all.
 
     A value counts as accepted if the shop may show it in another form: `"1.0"` as `1`, `1` as `true`, a time in another
-    zone. A nested object counts as accepted, because its form is not known.
+    zone. A nested object counts as accepted, because its form is not known. So does a field that the shop never shows.
 
     Args:
         answer: The record in the answer to the write.
