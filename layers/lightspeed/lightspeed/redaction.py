@@ -9,8 +9,8 @@ from html import unescape
 from urllib.parse import quote, unquote
 
 _LONG = 8
-"""A shorter secret is not masked in hexadecimal digits or base64, and a shorter first part not at the end of a text. They
-would mask other words."""
+"""A shorter secret is not masked in hexadecimal digits or base64. A shorter first part is not masked at a text's end.
+Both would mask other words."""
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _CUT_ESCAPE = re.compile(r"[\\&%]#?\w{0,5}\Z", re.ASCII)
