@@ -94,7 +94,8 @@ class Bookmarks:
         try:
             stored, self._etag = self._bucket.read_json_with_etag(self._key) or ({}, NONE_YET)
             found = msgspec.convert(stored, BookmarkObject)
-            for text in (found.bookmark.until, found.bookmark.again_from, found.bookmark.created_until):
+            known = found.bookmark
+            for text in (known.until, known.again_from, known.created_until, known.opened):
                 if text:
                     parse_time(text)
         except (ValueError, msgspec.ValidationError) as error:

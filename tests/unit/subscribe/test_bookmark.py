@@ -128,6 +128,7 @@ def test_what_is_stored_of_a_subscription_has_the_names_that_earlier_versions_re
         {"bookmark": {"until": "soon"}},
         {"bookmark": {"again_from": "x"}},
         {"bookmark": {"created_until": "x"}},
+        {"bookmark": {"opened": "x"}},
         {"bookmark": 7},
     ],
 )
