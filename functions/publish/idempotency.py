@@ -67,7 +67,7 @@ class Claim:
         key: Connection and key.
         content_hash: Hash of the event's content.
         token: Identifies the claim in the table.
-        begun_after: If an earlier holder was killed, epoch seconds; that holder began later.
+        begun_after: Epoch seconds; an earlier holder, whose outcome is not known, began later. `None` without one.
         earlier_result: The result of the call that used the key first; `None` if the request may be sent.
     """
 

@@ -48,8 +48,8 @@ class WriteOperation:
         http_request: The request to send, unless `match` finds a record to update.
         match: The natural key; `None` if the event has no `match`.
         file: The file of the bucket that the payload names, if any.
-        present: The present record, if this is the update of a create with `match`. It may have only an `id` if the
-            event does not compare values (`skip_unchanged`). `None` if the record is not known, or was changed since.
+        present: The present record, if this is the update of a create with `match`. Without `skip_unchanged`, it may
+            have only an `id`. `None` if the record is not known, or was changed since.
     """
 
     request: PublishRequest
@@ -101,8 +101,8 @@ class WriteOperation:
         """Send the request and return the result.
 
         Args:
-            begun_after: Epoch seconds. An earlier try with the same idempotency key began later and was stopped at an
-                unknown point. Then the result of a POST without `match` is `unknown`, and nothing is sent.
+            begun_after: Epoch seconds. An earlier try with the same idempotency key began after this time, and its
+                outcome is not known. Then the result of a POST without `match` is `unknown`, and nothing is sent.
 
         Raises:
             ApiError: The shop refused it.

@@ -6,8 +6,9 @@
    create with `match`), and creates or updates it. It defers updates and placements to the end of the segment, because
    one request carries many of them.
 
-The batch claims an idempotency key before the write, and stores the result under it. Only the shop's quota, the time of
-the invocation or another writer ends a batch early. Each event that was not sent then gets that reason as its outcome.
+The batch claims an idempotency key before the write, and stores the result under it. Only the shop's quota, refused
+credentials, the time of the invocation or another writer end the writes to a shop early. Each event that was not sent
+then gets that reason as its outcome.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from publish.dependencies import Dependencies
 
 ANSWER_SECONDS = 25.0
-"""How long a call may take. A write needs 5 s for its answer, so the last one starts 20 s after the request."""
+"""How long a call may take. A write needs 5 s for its answer, so none starts later than 20 s after the request."""
 
 
 def respond(event: dict[str, Any], context: Any, deps: Dependencies) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def test_placements_are_grouped_by_product() -> None:
     assert request_groups(place(1), place(1, product=2), place(2)) == [[0, 2], [1]]
 
 
-def test_a_hundred_records_are_request_groups_however_many_events_they_have() -> None:
+def test_a_hundred_records_are_one_group_however_many_events_they_have() -> None:
     events = [*map(update, range(1, 102)), *map(update, range(1, 102))]
     assert [len(group) for group in request_groups(*events)] == [200, 2]
     assert [len(group) for group in request_groups(*map(place, range(1, 102)))] == [100, 1]
