@@ -28,7 +28,7 @@ OVERHEAD_SECONDS = 1.0
 """Assumed: billed time of an invocation beside the shop's answers, for its start, the secret and the objects."""
 
 RECORDS_PER_PART = 30_000
-"""Assumed: records of one stored object, which has 8 MB (`parts.PART_BYTES`); an order has a quarter of a kB."""
+"""Assumed: records of one object of 8 MB (`parts.PART_BYTES`). A compressed order has a quarter of a kB."""
 
 _ENDING_SECONDS = 5
 

@@ -11,7 +11,7 @@ from connector.http.problem_details import HttpProblem
 from subscribe.docs import PAGE_FILES, headers, load, version
 
 _MAX_AGE_SECONDS = 365 * 86_400
-"""The cache time of a file with its version in the URL. After an upgrade the page has another URL."""
+"""The cache time of a file with its version in the URL. After an upgrade, the page names the file by another URL."""
 
 
 def register(app: APIGatewayHttpResolver) -> None:

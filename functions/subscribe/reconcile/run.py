@@ -246,7 +246,7 @@ class Reconciliation(Run[ReconcileState]):
         self._lock.renew(until.timestamp())
 
     def _decision(self) -> Decision:
-        """Store the tombstones as parts, add the listed ids to the index, and return the result and the manifest."""
+        """Store the tombstones as parts, mark the listed ids as seen, and return the result and the manifest."""
         state = self._state
         tombstones = self._load_tombstones() if not self._reason else []
         if tombstones is None:
@@ -289,7 +289,7 @@ class Reconciliation(Run[ReconcileState]):
         return [part for part in (*parts, buffer.flush()) if part is not None]
 
     def _save_index(self) -> None:
-        """Write the index. If another run wrote it meanwhile, the next run adds this run's ids."""
+        """Write the index. If another run wrote it meanwhile, the next run adds this run's tombstones."""
         with contextlib.suppress(PreconditionFailed):
             self._index_store.save(self._index)
 

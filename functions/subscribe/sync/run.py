@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 _SET_BACK = timedelta(minutes=10)
-"""How far a run's window may end before the bookmark without a reason: somebody may set the shop's clock back."""
+"""How far before its start a run's window may end without a reason: somebody may set the shop's clock back."""
 
 
 class SyncRun(Run[SyncState]):
