@@ -14,7 +14,8 @@ from moto.s3.models import s3_backends
 
 from connector.operator.locks import REWRITE_KEY
 from connector.operator.main import main
-from connector.operator.stack import Stack
+from connector.operator.stack import OperationFailed, Stack
+from connector.operator.storage.versions import Versions
 from connector.storage_keys import RunPlace
 from tests.integration.operator.conftest import ACCOUNT
 from tests.support.aws import CloudFormation, FakedClients
@@ -410,6 +411,16 @@ def test_the_lock_holds_however_long_the_command_takes(world: World) -> None:
     assert world.forget("--connection", "outlet") == 0  # the lock was returned
 
 
+def test_nothing_is_deleted_without_the_lock(world: World) -> None:
+    def lost() -> None:
+        raise OperationFailed("another process rewrites stored runs now")
+
+    before, bucket = world.versions(), Versions(world.s3, "bucket", world.clock, lost)
+    with pytest.raises(OperationFailed):
+        bucket.delete(bucket.under(""))
+    assert world.versions() == before
+
+
 @pytest.mark.parametrize("operation", ["PutObject", "DeleteObjects"])
 def test_a_command_that_is_killed_anywhere_is_finished_by_the_next_one(world: World, operation: str) -> None:
     world.clock.set(datetime.now().timestamp() + 60)  # what was just stored is new
@@ -546,6 +557,8 @@ def test_a_connection_that_can_have_no_data_is_a_wrong_command(world: World) -> 
     assert world.forget("--connection", "*") == 2
 
 
-@pytest.mark.parametrize("record", [("customer", "7"), ("shop", "7")])
-def test_an_entity_without_records_is_a_wrong_command(world: World, record: tuple[str, str]) -> None:
+@pytest.mark.parametrize("record", [("customer", "7"), ("shop", "7"), ("", "7"), ("customers", ""), ("", "")])
+def test_an_entity_without_records_or_an_empty_word_is_a_wrong_command(world: World, record: tuple[str, str]) -> None:
+    before = world.versions()
     assert world.forget("--connection", "default", "--record", *record) == 2
+    assert world.versions() == before

@@ -6,8 +6,9 @@ It takes a record out of a stored run in three steps, so that readers always fin
 2. Write each manifest that names the old part, only over the manifest that was read.
 3. Delete every version of the old part and of the old manifest.
 
-After an interruption, call the command again. It finishes a run that was killed after it was decided. It leaves a run
-under way, and fails. A run that wrote nothing for two days counts as given up, and cannot go on afterwards.
+After an interruption, call the command again. It finishes an incremental or reconcile run that was killed after it was
+decided. It leaves any other run under way, and fails. A run that wrote nothing for two days counts as given up, and
+cannot go on afterwards.
 
 Examples:
   python -m connector forget --connection outlet                        everything of a shop
@@ -64,11 +65,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    entity, identity = arguments.record or ("", "")
-    if entity:
-        entity = views_named([entity])[0].entity
+    entity, identity = "", ""
+    if arguments.record is not None:  # an empty word is a mistake, such as an unset variable, and never the whole shop
+        entity, identity = views_named(arguments.record[:1])[0].entity, arguments.record[1]
         if not get_entity(entity).collection:
             raise CommandError(f"{entity} has no records with ids")
+        if not identity:
+            raise CommandError(f"the id of the record of {entity} is empty")
     subject = Subject(arguments.connection, entity, identity)
     with rewrite_lock(stack) as renew:
         bucket = Versions(stack.client("s3"), stack.output("Bucket"), stack.clock, renew)
@@ -259,7 +262,10 @@ class Forgetting:
         return self._without(self._bucket.body_of(version), kind, member, whole=whole) is not None
 
     def _finish_decided_runs(self) -> None:
-        """Write the manifests of runs that were killed after they were decided, as the next run would."""
+        """Write the manifests of runs that were killed after they were decided, as the next run would.
+
+        The decision of a `full` run is only in its own journal, so the run stays under way.
+        """
         for item in list(self._bucket.objects(f"state/connection={self._subject.connection}/")):
             state = parse_object(self._bucket.read_body(item["Key"]) or b"")
             pending = state.get("pending") or state  # a bookmark has `pending`; the lock of reconcile runs has not
@@ -298,9 +304,8 @@ class Forgetting:
                 if any(stamp["by"] == "forget" for stamp in manifest.get("rewritten", ())):
                     self._delete([version for version in self._bucket.of(key) if not version.latest])
                 return manifest
-            self._bucket.replace(
-                key, json_line(new), found.etag
-            )  # the next round reads it again, because the answer may be lost
+            # the next round reads the manifest again, because the answer may be lost
+            self._bucket.replace(key, json_line(new), found.etag)
         raise OperationFailed(f"{key} changes again and again; call again later")
 
     def _rewrite(self, key: str, manifest: dict[str, Any], member: str) -> dict[str, Any] | None:

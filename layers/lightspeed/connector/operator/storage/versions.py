@@ -44,7 +44,7 @@ class Versions(Bucket):
         s3: The client of S3.
         name: The bucket's name.
         clock: The clock for pauses between tries of a write.
-        renew: Called before each read. It renews the lock of the command.
+        renew: Called before each read of an object and each deletion. It renews the lock of the command.
     """
 
     def __init__(self, s3: Any, name: str, clock: Clock, renew: Callable[[], None]) -> None:
@@ -94,6 +94,7 @@ class Versions(Bucket):
             OperationFailed: S3 did not delete a version.
         """
         for some in chunks(list(versions), _AT_ONCE):
+            self._renew()
             objects = [{"Key": version.key, "VersionId": version.id} for version in some]
             answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": objects, "Quiet": True})
             for error in answer.get("Errors", ()):
