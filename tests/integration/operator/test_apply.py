@@ -245,6 +245,9 @@ def test_what_the_file_no_longer_names_goes_only_with_prune(
     assert operated("apply", operated.file(less)) == 0
     assert "outlet.products is not in the file but keeps running; --prune removes it" in capsys.readouterr().out
     assert len(operated.schedules()) == 5
+    assert operated("plan", operated.file(less), "--prune", "--exit-code") == 2
+    same = f"python -m connector apply {operated.file(less)} --prune --stack mine makes these changes"
+    assert same in capsys.readouterr().out
     assert operated("apply", operated.file(less), "--prune") == 0
     assert names(operated)[-1] == "outlet-open-orders"
     assert operated.hooks() == [("default", "orders")]

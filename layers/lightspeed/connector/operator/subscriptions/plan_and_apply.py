@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shlex
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -92,8 +93,18 @@ def _plan(arguments: argparse.Namespace, stack: Stack) -> int:
         print(printable(f"! {connection}: the webhooks of its shop cannot be read: {error}"))
     for line in itertools.chain(forecast(subscriptions, stack), found.warnings):
         print(line)
-    print(f"python -m connector apply {arguments.file} makes these changes" if found.changes else "nothing to change")
+    print(f"{_apply_command(arguments)} makes these changes" if found.changes else "nothing to change")
     return CHANGES if arguments.exit_code and found.changes else 0
+
+
+def _apply_command(arguments: argparse.Namespace) -> str:
+    """Return the `apply` that makes the changes of this `plan`."""
+    words = ["python", "-m", "connector", "apply", str(arguments.file)]
+    words += [f"--{name}" for name in ("prune", "resume") if getattr(arguments, name)]
+    for name in ("remove", "address", "stack"):
+        if (value := getattr(arguments, name, None)) not in (None, ""):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
 
 
 def _apply(arguments: argparse.Namespace, stack: Stack) -> int:
