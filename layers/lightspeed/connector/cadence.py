@@ -119,12 +119,12 @@ def parse_interval(text: str) -> int:
     """
     found = _EVERY.fullmatch(text)
     if found is None:
-        raise ValueError(f'an interval must be such as "15 minutes", "6 hours" or "7 days", not {text!r:.100}')
+        raise ValueError(f'{text!r:.100} is not an interval; write one such as "15 minutes", "6 hours" or "7 days"')
     seconds = int(found[1]) * _UNITS[found[2]]
     if seconds >= DAY and seconds % DAY:
-        raise ValueError(f"an interval of a day or more must be whole days, not {text!r:.100}")
+        raise ValueError(f"{text!r:.100} is longer than a day; write such an interval in whole days")
     if seconds > LONGEST_DAYS * DAY:
-        raise ValueError(f"an interval must be at most {LONGEST_DAYS} days, not {text!r:.100}")
+        raise ValueError(f"{text!r:.100} is too long; an interval has at most {LONGEST_DAYS} days")
     return seconds
 
 
@@ -136,7 +136,7 @@ def parse_time_of_day(text: str) -> int:
     """
     found = _AT.fullmatch(text)
     if found is None:
-        raise ValueError(f'a time of the day must be such as "03:00", not {text!r:.100}')
+        raise ValueError(f'{text!r:.100} is not a time of the day; write one such as "03:00"')
     return int(found[1]) * 60 + int(found[2])
 
 

@@ -31,7 +31,11 @@ def test_a_month_is_priced_by_service_by_shop_and_per_million_records(
 
 
 @pytest.mark.parametrize(
-    ("month", "message"), [("november", "--month must be a month such as"), ("2026-12", "2026-12 has not begun")]
+    ("month", "message"),
+    [
+        ("november", "--month 'november' is not a month; write one such as 2026-11"),
+        ("2026-12", "2026-12 has not begun"),
+    ],
 )
 def test_a_month_that_is_none_is_refused(
     operated: Operated, capsys: pytest.CaptureFixture[str], month: str, message: str

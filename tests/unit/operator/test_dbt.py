@@ -64,7 +64,7 @@ def test_dbt_athena_names_the_database_of_the_catalogue(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["order", "--parquet", "lake"], "there is no view 'order'; is it orders"),
+        (["order", "--parquet", "lake"], "no entity or view has the name 'order'; is it orders"),
         (["--parquet", "lake", "--database", "x"], "--parquet is for dbt-duckdb and --database for dbt-athena"),
     ],
 )

@@ -301,8 +301,8 @@ def test_an_empty_chart_says_so_in_both_formats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["order_current"], "there is no view 'order_current'; is it orders_current"),
-        (["SELECT 1 FROM orderz"], "there is no view 'orderz'; is it orders"),
+        (["order_current"], "no entity or view has the name 'order_current'; is it orders_current"),
+        (["SELECT 1 FROM orderz"], "no entity or view has the name 'orderz'; is it orders"),
         (["SELEC 1"], "the query cannot be parsed: "),
         (["SELECT nothing FROM orders"], 'DuckDB: Binder Error: Referenced column "nothing" not found'),
         (["orders", "--since", "2026-02-30"], "argument --since: must be a date such as 2026-11-23, not '2026-02-30'"),

@@ -118,7 +118,7 @@ def test_the_schema_of_the_samples_needs_no_records(schema: Run) -> None:
     ("words", "message"),
     [
         (["locations", "--sample"], "there is no public sample of locations"),
-        (["order"], "there is no view 'order'; is it orders"),
+        (["order"], "no entity or view has the name 'order'; is it orders"),
         (
             ["orders", "--drift", "2026-11-02", "2026-11-01"],
             "--drift FROM TO: TO must be after FROM, but 2026-11-01 is not after",

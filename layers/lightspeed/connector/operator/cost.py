@@ -71,7 +71,7 @@ def _days(month: str, today: date) -> list[date]:
     try:
         first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError:
-        raise CommandError(f"--month must be a month such as 2026-11, not {month!r:.40}") from None
+        raise CommandError(f"--month {month!r:.40} is not a month; write one such as 2026-11") from None
     if first > today:
         raise CommandError(f"the month {month} has not begun")
     last = min(today, first.replace(day=monthrange(first.year, first.month)[1]))

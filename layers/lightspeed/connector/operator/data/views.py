@@ -163,6 +163,6 @@ def views_named(names: Sequence[str]) -> list[EntityViews]:
         if views is None:
             near = difflib.get_close_matches(view_name(name), known, 3)
             hint = f"; is it {' or '.join(near)}?" if near else ""
-            raise CommandError(f"there is no view {name!r:.100}{hint}")
+            raise CommandError(f"no entity or view has the name {name!r:.100}{hint}")
         found[views.name] = views
     return list(found.values())

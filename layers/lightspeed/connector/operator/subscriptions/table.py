@@ -173,7 +173,7 @@ def _check_timezone(text: str) -> None:
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"timezone must be a time zone such as Europe/Amsterdam, not {text!r:.100}") from None
+        raise ValueError(f'{text!r:.100} is not a time zone; write one such as "Europe/Amsterdam"') from None
 
 
 def as_event(transformer: Any) -> Any:
