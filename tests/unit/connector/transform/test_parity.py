@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import pytest
@@ -6,8 +7,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonata import Jsonata
 
-from connector.transform import Scope, TransformError
+from connector.transform import Limits, Scope, TransformError
+from connector.transform.engine import engine
 from connector.transform.transformer import Transformers
+
+_NO_END = Limits(seconds=math.inf)
+
+
+@pytest.fixture(autouse=True)
+def _parsing_takes_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_PARSING", _NO_END)
+
 
 _ORDER = {
     "id": 7,
@@ -249,6 +259,10 @@ lines ~> $exists()
 ($f := $substring(?, ?, 1); $f("abc", 1))
 ($f := function($x, $y) { $x - $y } ; $f(?, 1)(5))
 ($up := $uppercase ~> $substringBefore(?, "C"); $up("abcd"))
+$map([1, 2], $substring("abcdef", ?, ?))
+$join(["a", "b"], ?)(nothing)
+$pad("abc", ?)(nothing)
+$substring(?, 1)("abc", 1, 2, 3, 4, 5, 6, 7, 8, 9)
 lines[price > 1]#$count[$count > 0].sku
 number.$length()
 number.$substring(1)
@@ -276,7 +290,7 @@ def _json(value: Any) -> Any:
 def test_an_expression_means_what_the_library_says_it_means(expression: str) -> None:
     wrapped = f'{{"v": ({expression})}}'
 
-    found = Transformers(wrapped).records_or_raise(json.dumps(_ORDER).encode(), Scope())
+    found = Transformers(wrapped, limits=_NO_END).records_or_raise(json.dumps(_ORDER).encode(), Scope())
 
     assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate(_ORDER))]
 
@@ -301,7 +315,7 @@ def test_an_expression_means_the_same_however_deep_it_is_nested(around: str) -> 
         expression = around.format(expression)
     wrapped = f'{{"v": {expression}}}'
 
-    found = Transformers(wrapped).records_or_raise(b'{"id":7}', Scope())
+    found = Transformers(wrapped, limits=_NO_END).records_or_raise(b'{"id":7}', Scope())
 
     assert [json.loads(text) for text in found] == [_json(Jsonata(wrapped).evaluate({"id": 7}))]
 
@@ -346,9 +360,8 @@ def _of_library(expression: str, record: Any) -> Any:
 
 def _of_ours(expression: str, record: Any) -> Any:
     try:
-        return [
-            json.loads(text) for text in Transformers(expression).records_or_raise(json.dumps(record).encode(), Scope())
-        ]
+        transformers = Transformers(expression, limits=_NO_END)
+        return [json.loads(text) for text in transformers.records_or_raise(json.dumps(record).encode(), Scope())]
     except TransformError:
         return "an error"
 

@@ -22,7 +22,7 @@ from connector.transform.engine.errors import failure, short_repr
 from connector.transform.engine.extensions import as_text
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
-from connector.transform.engine.signature import QuickSignature
+from connector.transform.engine.signature import AnyArguments, QuickSignature
 from connector.transform.engine.syntax import Frame, Lambda, bound_names, compiled_pattern, nodes
 from connector.transform.engine.values import clone, clone_top, collapsed, look_up
 
@@ -33,8 +33,6 @@ _JList = Utils.JList
 _Symbol = Parser.Symbol
 _FUNCTIONS = Frame.inside(None, FUNCTIONS)
 _PARSING = Limits(seconds=2)
-_UP_TO_EIGHT = QuickSignature("<x?x?x?x?x?x?x?x?:x>", "")
-"""Any arguments, more than a function of `FUNCTIONS` takes."""
 _UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
 
 
@@ -310,7 +308,7 @@ class Engine(Jsonata):  # type: ignore[misc]
             every = [next(rest, None) if is_left else arg for arg, is_left in zip(args, is_open, strict=True)]
             return self.apply(native, every, None, None)
 
-        return Function(native.function_name, _UP_TO_EIGHT, call, sum(is_open))
+        return Function("", AnyArguments.of_number(sum(is_open)), call, sum(is_open))
 
     def evaluate_regex(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - as the others
         """Return a compiled pattern.

@@ -78,3 +78,20 @@ class QuickSignature(Signature):  # type: ignore[misc]
             ):
                 return None
         return int(found.groups().count(""))
+
+
+class AnyArguments(QuickSignature):
+    """The signature of a call with `?`, which takes arguments of any type, and fewer or more of them, as a lambda does.
+
+    The library's functions ask it how many arguments to give.
+    """
+
+    @classmethod
+    @functools.cache
+    def of_number(cls, number: int) -> AnyArguments:
+        """Return the signature of a call with so many `?`."""
+        return cls(f"<{'x' * number}:x>", "")
+
+    def validate(self, args: Any, context: Any) -> Any:  # noqa: ARG002 - the library's signature
+        """Return the arguments."""
+        return args
