@@ -26,7 +26,7 @@ class Scope:
         connection: `$connection`, the name.
         entity: `$entity`.
         language: `$language`.
-        bookmark: `$bookmark`.
+        bookmark: `$bookmark`: `{"until": …}`, the end of the last incremental run; `None` before the first.
         now: The time of `$now()` and `$millis()`, ISO-8601: the start of the run, also after it is resumed. `None` is
             the present.
         seed: Makes `$uuid()`, `$random()` and `$shuffle()` return the same values for the same input. `None` makes

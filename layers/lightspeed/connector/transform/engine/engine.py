@@ -318,7 +318,7 @@ class Engine(Jsonata):  # type: ignore[misc]
         """
         if not self.meter.interruptible:
             raise LimitExceeded(
-                "uses a regular expression outside the main thread, where nothing could stop a costly one"
+                "uses a regular expression outside the main thread (as over HTTP), where nothing stops a costly one"
             )
         return expr.value
 
