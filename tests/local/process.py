@@ -89,7 +89,7 @@ def start(ends: ExitStack, name: str, command: Sequence[str], environ: Mapping[s
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """Return the id and the command line of every process on this machine."""
+    """Yield the id and the command line of every process on this machine."""
     if Path("/proc/self/cmdline").exists():
         for listed in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended since

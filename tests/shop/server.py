@@ -1,7 +1,7 @@
 """The shop on a socket: a thin HTTP/1.1 server over `Shop.handle`.
 
 It uses loopback only, keep-alive, one write per answer and no Nagle delay. So a request takes well under a millisecond.
-Only here, delays and slow bodies take real time.
+Only here, delays and slow bodies take real time, unless the shop has another `wait`.
 """
 
 import contextlib

@@ -10,7 +10,10 @@ from connector.aws.botocore_errors import answer_unless
 
 
 def start_execution(client: Any, state_machine_arn: str, name: str, event: Mapping[str, Any]) -> bool:
-    """Start an execution unless this name was used before; return whether it is new."""
+    """Start an execution and return `True`, or return `False` if its name was used before.
+
+    Step Functions also accepts the name of a running execution that has the same input. It then starts nothing.
+    """
     given = {"stateMachineArn": state_machine_arn, "name": name, "input": json.dumps(event)}
     return answer_unless(("ExecutionAlreadyExists",), client.start_execution, **given) is not None
 
