@@ -105,6 +105,17 @@ def test_a_date_that_is_little_ahead_is_not_believed_without_a_record_that_shows
     assert shop.between == [(SKEW.total_seconds() + 5, skew + 5)]
 
 
+@pytest.mark.parametrize(("fraction", "skew"), [(0.2, 2.1), (0.5, 2.4), (0.8, 2.1)])
+def test_a_date_that_is_ahead_by_no_whole_second_that_a_record_could_have_is_not_believed(
+    fraction: float, skew: float
+) -> None:
+    shop = Shop([skew] * 5, found=1)
+    shop.clock.advance(fraction)
+
+    assert shop.open() == (fraction, True)
+    assert shop.between == []
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.8])
 def test_a_record_of_the_first_second_that_the_shop_is_asked_for_shows_that_its_dates_are_right(
     fraction: float,

@@ -189,6 +189,8 @@ def _has_record_between(reader: ListReader[_Processed], earlier: datetime, later
     if window is None:
         return None
     start = (earlier + SETTLING_LAG + _ALMOST_A_SECOND).replace(microsecond=0)  # filters take whole seconds
+    if start >= later:
+        return False  # no whole second lies between, so no record can show that the later end is right
     asked = Window(window.by, start if window.start is None else max(window.start, start), later)
     if asked.start is None or asked.start >= later:
         return None
