@@ -208,6 +208,16 @@ def test_days_that_are_not_closed_and_runs_of_other_transformers_are_left(world:
     assert "2026-11-22 is not closed yet; the last closed day is 2026-11-21" in world.capsys.readouterr().err
 
 
+def test_days_with_runs_of_one_parent_are_left_because_forget_needs_their_path(world: World) -> None:
+    entity = "customers/metafields"
+    for day, parents in ((DAY, "7*"), ("2026-11-02", "**")):
+        for number, parent in enumerate(parents):
+            request = {"entity": entity, "parameters": {"path": {"customer_id": parent}}}
+            store_run(world.put, f"s{number}", f"{day}T00:00:00Z", [{"id": number}], entity=entity, request=request)
+    assert world.run("compact") == 0
+    assert world.capsys.readouterr().out == "default customers/metafields nl 2026-11-02: 2 runs became one of 1 parts\n"
+
+
 def test_a_run_that_only_has_the_name_of_a_compacted_day_stops_no_other_day(world: World) -> None:
     for day in (DAY, "2026-11-02"):
         for run_id in ("a", "b", f"{DAY}-compact"):

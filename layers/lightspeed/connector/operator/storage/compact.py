@@ -11,6 +11,9 @@ several runs only under three conditions:
 - No record is in two of these runs with the same time of change.
 - A run that has several parts is the first of these runs.
 
+A day with a run of one parent's records stays as it is. The records may lack the parent's id, and then `forget` finds
+it only in the run's request.
+
 The part has the start and the id of its last run. Without the third condition, records of earlier runs would have the
 id of a run whose other parts may hold the same records with the same time of change.
 
@@ -42,6 +45,7 @@ from connector.operator.storage.versions import Versions, lines_of
 from connector.storage_keys import COMPACT, RunPlace
 from connector.timestamps import iso_text
 from lightspeed import Clock
+from lightspeed.listing.read_operation import ALL_PARENTS
 from lightspeed.request import parse_time
 
 CLOSED_DAYS = 2
@@ -138,7 +142,7 @@ class Compaction:
         """Write the run of a day, if several of its runs can be merged."""
         runs = [run for run in runs if not run.manifest.deleted]
         transformers = {json.dumps(run.manifest.request.get("entity_transformer")) for run in runs}
-        if len(runs) < 2 or len(transformers) > 1:
+        if len(runs) < 2 or len(transformers) > 1 or any(_names_parent(run, views.parents) for run in runs):
             return
         self.found = True
         words = f"{place.connection} {place.entity} {place.language} {place.date}: {len(runs)} runs"
@@ -270,6 +274,12 @@ class _Part:
     def _note(self, key: Key, instant: float, run_id: str) -> None:
         if key not in self._latest or self._latest[key][0] < instant:
             self._latest[key] = (instant, run_id)
+
+
+def _names_parent(run: Run, parents: Sequence[str]) -> bool:
+    """Whether a run reads the records of one parent, named in its path."""
+    path = run.manifest.request.get("parameters", {}).get("path", {})
+    return any(path.get(name, ALL_PARENTS) != ALL_PARENTS for name in parents)
 
 
 def _merge(sources: Iterator[_Part], noticed: Sequence[str]) -> Iterator[_Part]:
