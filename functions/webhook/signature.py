@@ -20,7 +20,7 @@ MAX_AGE_SECONDS = 300.0
 """Age at which a secret is read again."""
 
 MIN_AGE_SECONDS = 5.0
-"""Age from which a wrong signature causes a new read, as the secret may be rotated. Guesses cause no more reads."""
+"""Age from which a wrong signature causes a new read, as the secret may be rotated. Guesses before that cause none."""
 
 MAX_CACHED = 1_000
 """The most connections in the cache, known or not, so that a flood of invented names does not fill the memory."""
