@@ -5,8 +5,8 @@ answer with `false` in place of the record.
 
 A single answer does not count, because it may come from a cache and be old:
 
-1. After a 404, the check asks again under another URL, with `fields=id`. Only two 404 show that a record is gone. If a
-   404 of the entity may be temporary (orders), two seconds pass between the requests.
+1. After a 404, the check asks again: under another URL, with `fields=id`, if the entity takes `fields`. Only two 404
+   show that a record is gone. If a 404 of the entity may be temporary (orders), two seconds pass between the requests.
 2. If the shop gives a record, the check compares it with the list. If the list should hold it but lacks it, one of both
    is wrong. Without a list, the check asks again under the other URL.
 
