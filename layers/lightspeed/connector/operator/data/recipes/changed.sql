@@ -1,4 +1,4 @@
--- What changed since yesterday: orders that were created or changed on the day since or later
+-- What changed since yesterday: orders created or changed since a day (since: yesterday)
 -- since: -1 day
 SELECT id, number, status, created_at, updated_at,
   CASE WHEN try(from_iso8601_timestamp(created_at)) >= from_iso8601_timestamp(:since) THEN 'created'

@@ -1,4 +1,4 @@
--- Deleted this week: products whose absence was noticed on the day since or later
+-- Deleted this week: products found deleted since a day (since: 7 days ago)
 -- since: -7 days
 SELECT g.connection, g.id, max_by(p.title, p.started) AS title, max(g.noticed_at) AS noticed_at
 FROM products_gone AS g

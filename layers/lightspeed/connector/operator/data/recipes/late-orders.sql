@@ -1,4 +1,4 @@
--- Late orders: orders that await shipment or pickup and were created before the day before
+-- Late orders: orders that await shipment or pickup, created before a day (before: 3 days ago)
 -- before: -3 days
 SELECT id, number, created_at, status, price_incl
 FROM orders_current
