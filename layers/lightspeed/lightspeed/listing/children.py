@@ -47,7 +47,8 @@ class ChildLists:
 
     Attributes:
         unverified_reason: Why it is not certain that all records were read, or empty.
-        rows_given: The most rows that the shop gave on one page so far. A page with fewer rows is whole.
+        rows_given: The most rows that the shop gave on one page so far. A page with fewer rows, and fewer than
+            `DEFAULT_LIMIT`, is whole.
         unproved: Parents whose list changed while it was read, so that some of its records may be missing.
 
     Args:
