@@ -244,7 +244,9 @@ def test_the_timer_goes_on_until_the_work_is_over_even_if_a_first_stop_is_lost()
 
 def test_records_that_share_a_timer_are_stopped_each_at_its_own_deadline() -> None:
     transformers = Transformers(
-        'n = 2 ? {"a": $match("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", /(a+)+$/)} : $', limits=_BRIEF
+        'n = 2 ? {"a": $match("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", /(a+)+$/)} : $',
+        limits=_BRIEF,
+        clock=FakeClock(step=0.01),
     )
 
     outcomes = transformers.outcomes([b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":2}', b'{"n":1}'], _SCOPE)

@@ -26,6 +26,7 @@ def _error(expression: str) -> TransformError:
         ),
         ('$sum(["a"])', "$sum", "argument 1 of $sum must be an array of numbers"),
         ("$substring(1)", "$substring", "argument 1 is missing, and the context value"),
+        ("$pad(?, ?)(nothing, 'x')", "(nothing", "argument 1 is missing, and the context value"),
         ("($a := 5; $a < 'x')", "<", "5 and 'x' cannot be compared: they are of different types"),
         ('["a"..3]', "..", "the left side of .. must be a whole number, not 'a'"),
         ("items.{'a': a / 0}", "/", "divides by zero"),

@@ -19,7 +19,7 @@ from jsonata.utils import Utils
 
 from connector.transform.engine.compiler import compile_lambda, compile_node
 from connector.transform.engine.errors import failure, short_repr
-from connector.transform.engine.extensions import as_text
+from connector.transform.engine.extensions import as_text, current_engine
 from connector.transform.engine.functions import FUNCTIONS, Function
 from connector.transform.engine.limits import LimitExceeded, Limits, Meter, run_with_timer
 from connector.transform.engine.signature import AnyArguments, QuickSignature
@@ -34,6 +34,22 @@ _Symbol = Parser.Symbol
 _FUNCTIONS = Frame.inside(None, FUNCTIONS)
 _PARSING = Limits(seconds=2)
 _UPDATE_SIGNATURE = QuickSignature("<(oa):o>", "update")
+
+
+class _PartialCall(Jsonata.JFunction):  # type: ignore[misc]
+    """A call of a function in which some arguments are `?`: a function of these arguments."""
+
+    def __init__(self, function: Any, args: Sequence[Any]) -> None:
+        super().__init__(None, None)
+        self._function, self._args = function, args
+        self._is_open = [isinstance(arg, _Symbol) and arg.value == "?" for arg in args]
+        self.signature = AnyArguments.of_number(sum(self._is_open))
+
+    def call(self, input: Any, args: Iterable[Any]) -> Any:
+        """Call the function. An open argument that the call omits is `None`, and arguments beyond are ignored."""
+        rest = iter(args)
+        every = [next(rest, None) if is_open else arg for arg, is_open in zip(self._args, self._is_open, strict=True)]
+        return current_engine().apply(self._function, every, input, None)
 
 
 class Engine(Jsonata):  # type: ignore[misc]
@@ -301,14 +317,7 @@ class Engine(Jsonata):  # type: ignore[misc]
 
     def partial_apply_native_function(self, native: Any, args: Any) -> Any:
         """Return a function of the arguments that are `?` in a call."""
-        is_open = [isinstance(arg, _Symbol) and arg.value == "?" for arg in args]
-
-        def call(*given: Any) -> Any:
-            rest = iter(given)
-            every = [next(rest, None) if is_left else arg for arg, is_left in zip(args, is_open, strict=True)]
-            return self.apply(native, every, None, None)
-
-        return Function("", AnyArguments.of_number(sum(is_open)), call, sum(is_open))
+        return _PartialCall(native, args)
 
     def evaluate_regex(self, expr: Any, input: Any) -> Any:  # noqa: ARG002 - as the others
         """Return a compiled pattern.
