@@ -137,8 +137,8 @@ class Bucket:
             if_match: Write only over the object with this ETag. `NONE_YET` writes only a new object.
 
         Raises:
-            PreconditionFailed: The bucket has another object of this key, with another body. An object with the same
-                body is no failure: an earlier try wrote it and its answer was lost, or a copy of the run wrote it.
+            PreconditionFailed: The condition does not hold, and the bucket has no object of this key with this body.
+                Such an object is no failure: an earlier try wrote it and its answer was lost, or a copy of the run did.
             AwsUnavailable: Other writes of the key met every try.
         """
         if if_match is None:
