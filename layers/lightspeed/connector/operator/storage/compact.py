@@ -14,8 +14,8 @@ several runs only under three conditions:
 A day with a run of one parent's records stays as it is. The records may lack the parent's id, and then `forget` finds
 it only in the run's request.
 
-The part has the start and the id of its last run. Without the third condition, records of earlier runs would have the
-id of a run whose other parts may hold the same records with the same time of change.
+The part has the start and the id of its last run. Without the third condition, records of earlier runs would get the
+id of a run with other parts. These may hold the same records with the same time of change.
 
 Examples:
   python -m connector compact                         every closed day of every entity
