@@ -25,6 +25,8 @@ def test_a_month_is_priced_by_service_by_shop_and_per_million_records(
     assert found["shops"]["default"] > found["shops"]["outlet"] > 0
     assert operated("cost") == 0
     shown = capsys.readouterr().out
+    assert operated("cost", "--month") == 0
+    assert capsys.readouterr().out == shown
     assert "Step Functions " in shown
     assert "runs of outlet " in shown
     assert "46 runs, 23,000 records; AWS list prices in US dollars, eu-west-1, November 2026" in shown

@@ -1,6 +1,7 @@
 """`cost`: what the runs of a month cost, by the list prices of AWS.
 
 Examples:
+  python -m connector cost --month          this month so far
   python -m connector cost --month 2026-11
   python -m connector cost --month 2026-11 --json
 """
@@ -24,7 +25,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to those of the command line."""
     text = "show what the runs of a month cost, by service, by shop and per million records"
     parser = add_command(commands, common, "cost", text, __doc__, _run)
-    parser.add_argument("--month", default="", help="the month, such as 2026-11 (default: this month so far)")
+    text = "the month, such as 2026-11 (default: this month so far)"
+    parser.add_argument("--month", nargs="?", const="", default="", help=text)
     parser.add_argument("--json", action="store_true", help="print the costs as JSON")
 
 
