@@ -102,7 +102,11 @@ def categories_bulk(call: Call) -> Answer:
 
 
 def _place(call: Call, category: Any, product: Any) -> Row:
-    """Return the row of a product's place in a category. Only the first habit allows a place that the product has."""
+    """Return the row of a product's place in a category.
+
+    Raises:
+        RefusedError: 422 if the product has the place already, unless the habit `places_in_bulk` is `all or none`.
+    """
     store, fields = call.shop.store, {"category": category, "product": product}
     row = neutral(store, BY_NAME["categories/products"], fields, call.language, None)
     others = store.table("categories/products").rows()
