@@ -273,8 +273,16 @@ def test_a_dry_run_deletes_nothing(world: World, output: Output) -> None:
 
 def test_a_run_or_a_file_under_way_is_named_and_left(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.clock.set(EARLIER)
+    assert world.forget("--connection", "default", "--record", "customers", "7", "--dry-run") == 1
+    assert " would be deleted, " in capsys.readouterr().out
     assert world.forget("--connection", "default", "--record", "customers", "7") == 1
-    assert "still in use, and so not deleted: raw/connection=default/" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert " deleted, " in shown.out
+    assert "still in use, and so not deleted: raw/connection=default/" in shown.err
+    assert world.forget("--connection", "default", "--record", "customers", "7") == 1
+    shown = capsys.readouterr()
+    assert "nothing found" not in shown.out
+    assert "still in use, and so not deleted: raw/connection=default/" in shown.err
     lost = [key for key in world.versions() if "run=lost-default" in key]
     assert len(lost) == 1
 

@@ -83,6 +83,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
             if not arguments.dry_run:
                 shutil.rmtree(folder)
     forgetting.report()
+    forgetting.check_nothing_in_use()
     return 0
 
 
@@ -108,7 +109,7 @@ class Forgetting:
         """Delete the data in every place except caches.
 
         Raises:
-            OperationFailed: A version is left, or a run or a file under way still has the data.
+            OperationFailed: Something writes versions of the data meanwhile.
         """
         connection, entity = self._subject.connection, self._subject.entity
         known: dict[str, Set[str]] = {}
@@ -124,6 +125,13 @@ class Forgetting:
         self._remove_from_table()
         for name, manifests in known.items():
             self._find_late_runs(name, self._subject.members[name], manifests)
+
+    def check_nothing_in_use(self) -> None:
+        """Fail if a run, a file or another command still uses some of the data.
+
+        Raises:
+            OperationFailed: It does. The message names up to three objects.
+        """
         if self._under_way:
             some = ", ".join(self._under_way[:3])
             raise OperationFailed(f"still in use, and so not deleted: {some}. Call again when nothing uses it")
@@ -140,7 +148,7 @@ class Forgetting:
         verb = "would be deleted" if self._dry_run else "deleted"
         for place, count in sorted(self._deleted.items()):
             out.write(f"{place:24} {count:8} {verb}, {self._bytes[place]} bytes\n")
-        if not self._deleted:
+        if not self._deleted and not self._under_way:
             out.write("nothing found\n")
         now = datetime.fromtimestamp(self._stack.clock.time(), UTC)
         for what, days in (
