@@ -27,7 +27,7 @@ SORTING_SECONDS = 300
 
 Queue = Literal["runs", "publish", "webhooks"]
 _BATCH = 10
-_EMPTY_ANSWERS = 2
+_ANSWERS_WITHOUT_NEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ def hidden_messages(sqs: Any, url: str) -> int:
 def receive(sqs: Any, queue: Queue, url: str, most: int | None = MAX_READ) -> list[Failure]:
     """Return messages of a queue. SQS hides them for five minutes, or until `release`.
 
-    SQS may give an empty answer although the queue has messages. So two empty answers in a row end the call.
+    SQS may give an empty answer although the queue has messages, and gives messages again after five minutes. So two
+    answers in a row without a new message end the call.
 
     Args:
         sqs: The client of SQS.
@@ -98,8 +99,8 @@ def receive(sqs: Any, queue: Queue, url: str, most: int | None = MAX_READ) -> li
         most: About how many messages are received; `None` for all.
     """
     found: dict[str, Failure] = {}
-    empty = 0
-    while empty < _EMPTY_ANSWERS and (most is None or len(found) < most):
+    without_new = 0
+    while without_new < _ANSWERS_WITHOUT_NEW and (most is None or len(found) < most):
         answer = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,
@@ -107,10 +108,9 @@ def receive(sqs: Any, queue: Queue, url: str, most: int | None = MAX_READ) -> li
             MessageAttributeNames=["All"],
             AttributeNames=["All"],
         )
-        messages = answer.get("Messages", [])
-        empty = 0 if messages else empty + 1
-        for message in messages:
-            found[message["MessageId"]] = _failure(queue, message)
+        known = len(found)
+        found |= {message["MessageId"]: _failure(queue, message) for message in answer.get("Messages", [])}
+        without_new = 0 if len(found) > known else without_new + 1
     return list(found.values())
 
 
