@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.environments import ROOT
 
-_PROGRAMS = Path(__file__).parent / "programs"
+_PROGRAMS = Path(__file__).parent.relative_to(ROOT) / "programs"
 BUCKET = "bench"
 
 
@@ -72,8 +72,8 @@ class Contestant:
     environment: dict[str, str] = field(default_factory=dict)
 
     def command(self) -> list[str]:
-        """Return how it is started."""
-        return [sys.executable, str(_PROGRAMS / self.program)]
+        """Return how it is started. A former commit has a program of its own, which knows the names of its time."""
+        return [sys.executable, str((self.source or ROOT) / _PROGRAMS / self.program)]
 
     def landed_bytes(self, landing: Path) -> int:
         """Return the size of what it landed."""

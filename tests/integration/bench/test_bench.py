@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.bench import measure, table
-from tests.bench.contestants import CONNECTOR, LOOP, LOOP_LINES, fan_out
+from tests.bench.contestants import CONNECTOR, LOOP, LOOP_LINES, fan_out, former
 from tests.bench.pages import Pages, lines_of
 from tests.bench.shop import Setup
 from tests.bench.track import track
@@ -41,6 +42,10 @@ def test_connector_and_loop_read_the_lines_of_every_order_and_no_more() -> None:
     assert all(run.figures.errors == 0 for run in runs)
     assert table.failures(runs) == []
     assert f"| {lines} | 1 + 40 + 1 |" in table.children(runs)
+
+
+def test_a_former_commit_is_started_by_its_own_program_which_knows_the_names_of_its_time() -> None:
+    assert former("1234567", Path("/former")).command()[1] == "/former/tests/bench/programs/handler.py"
 
 
 def test_pages_hold_every_id_once_and_the_largest_first() -> None:
