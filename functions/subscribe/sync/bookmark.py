@@ -85,7 +85,7 @@ class Bookmark(msgspec.Struct, frozen=True, omit_defaults=True):
         return min(self.start, parse_time(self.created_until) - CREATION_OVERLAP)
 
     def created_start(self, now: datetime) -> datetime | None:
-        """Return the start of what a run that begins now reads by time of creation; `None` for nothing."""
+        """Return the first time of creation that a new run reads; `None` if it does not read by time of creation."""
         if self.until is None or self.never_updated == SHOWN:
             return None
         created = parse_time(self.created_until or self.until)

@@ -134,7 +134,7 @@ class ListProof:
     def check_end(self) -> None:
         """Check that no row follows the counted ones (C).
 
-        Asks for nothing if the last page is not full and pages did not become smaller: then the last page shows it.
+        Sends no request if the last page is not full and pages did not become smaller: then the last page shows it.
 
         Raises:
             UnstableList: More rows follow.
